@@ -1,0 +1,1 @@
+"""A Core ML backend for ExecuTorch that works on every machine."""

@@ -1,0 +1,210 @@
+"""Every error etcoreml raises, in one tree.
+
+* EtCoreMLError
+  + UsageError                    a command line or call that cannot mean anything
+  + UnsupportedOpError            an op or one of its options is outside what a stage can do
+  + ExportError                   a model could not be exported
+  + PartitionError                a partitioner was given contradictory options
+  + LowerError                    a partition could not become a Core ML program
+    - CompileSpecError            an unknown compile spec key or value
+    - BackendConflictError        another class named CoreMLBackend would be used instead of ours
+  + BlobError                     the delegate blob breaks a rule of docs/blob-format.md
+    - BlobFooterError, BlobMetadataSizeError, BlobSchemaError, BlobRegionError, BlobOverlapError,
+      BlobIndexError, BlobCycleError, BlobNameError, BlobEmptyFileError, BlobPathError,
+      BlobReferenceError
+  + ModelError                    a Core ML model cannot be loaded
+    - PackageError                a file of the package is missing or contradicts another
+    - ModelTypeError              the model is not an ML Program
+    - WeightError                 a weight file entry is out of bounds or has the wrong type
+  + EngineError                   the portable engine cannot translate or run a program
+    - DuplicateTranslatorError, DeviceError, ShapeError, DtypeError
+  + DelegateError                 the ExecuTorch delegate failed
+    - BridgeError                 the native bridge cannot be loaded or registered
+    - OverlapError                two threads executed one method at once
+  + ProgramError                  a .pte cannot be loaded or has no such method
+  + CompareError                  a comparison is past its threshold (exit code 3)
+
+A message has four parts, of which only the first is required: the stage and object, what was
+found, what was expected, and a hint.
+"""
+
+from __future__ import annotations
+
+
+class EtCoreMLError(Exception):
+    """Base of every error raised on purpose by etcoreml.
+
+    Args:
+        what: The stage and the object by name, and what is wrong with it.
+        found: What was found.
+        expected: What was expected instead.
+        hint: Something to try.
+
+    Attributes:
+        exit_code: Exit status the command line ends with.
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        found: object = None,
+        expected: object = None,
+        hint: str | None = None,
+    ) -> None:
+        self.what = what
+        self.found = found
+        self.expected = expected
+        self.hint = hint
+        super().__init__(what)
+
+    @property
+    def message(self) -> str:
+        """The error in one line, without the hint."""
+        parts = [self.what]
+        if self.found is not None:
+            parts.append(f"found {self.found}")
+        if self.expected is not None:
+            parts.append(f"expected {self.expected}")
+        return "; ".join(parts)
+
+    def __str__(self) -> str:
+        return self.message if self.hint is None else f"{self.message}\nHint: {self.hint}"
+
+
+class UsageError(EtCoreMLError):
+    """A command line or call that cannot mean anything."""
+
+    exit_code = 2
+
+
+class UnsupportedOpError(EtCoreMLError):
+    """An op, or one option of an op, is outside what the stage can do."""
+
+
+class ExportError(EtCoreMLError):
+    """A model could not be exported."""
+
+
+class PartitionError(EtCoreMLError):
+    """The partitioner was given contradictory options, or a whole graph cannot be lowered."""
+
+
+class LowerError(EtCoreMLError):
+    """A partition could not be turned into a Core ML program."""
+
+
+class CompileSpecError(LowerError):
+    """A compile spec has an unknown key or a value outside its domain."""
+
+
+class BackendConflictError(LowerError):
+    """ExecuTorch would resolve ``CoreMLBackend`` to a class that is not ours."""
+
+
+class BlobError(EtCoreMLError):
+    """A delegate blob breaks a rule of docs/blob-format.md."""
+
+
+class BlobFooterError(BlobError):
+    """The blob does not end with a byte-reversed JSON object."""
+
+
+class BlobMetadataSizeError(BlobError):
+    """The metadata is longer than Apple's reader accepts (10 MiB)."""
+
+
+class BlobSchemaError(BlobError):
+    """The metadata is JSON, but not a list of nodes of the documented shape."""
+
+
+class BlobRegionError(BlobError):
+    """A file's region lies outside the data."""
+
+
+class BlobOverlapError(BlobError):
+    """The regions of two files overlap."""
+
+
+class BlobIndexError(BlobError):
+    """A directory refers to a node that does not exist."""
+
+
+class BlobCycleError(BlobError):
+    """A node is its own ancestor, or belongs to two directories."""
+
+
+class BlobNameError(BlobError):
+    """A node's name is empty, ``.``, ``..`` or holds a separator or NUL."""
+
+
+class BlobEmptyFileError(BlobError):
+    """A file is empty, which Apple's writer cannot represent."""
+
+
+class BlobPathError(BlobError):
+    """A path does not exist in the blob, or is not of the requested kind."""
+
+
+class BlobReferenceError(BlobError):
+    """A ``CMJR`` reference is malformed or names data that the program does not carry."""
+
+
+class ModelError(EtCoreMLError):
+    """A Core ML model cannot be loaded."""
+
+
+class PackageError(ModelError):
+    """A file of a model package is missing or contradicts another."""
+
+
+class ModelTypeError(ModelError):
+    """The model is not an ML Program."""
+
+
+class WeightError(ModelError):
+    """An entry of a weight file is out of bounds or has the wrong type."""
+
+
+class EngineError(EtCoreMLError):
+    """The portable engine cannot translate or run a program."""
+
+
+class DuplicateTranslatorError(EngineError):
+    """Two functions claim the same MIL op type."""
+
+
+class DeviceError(EngineError):
+    """No device of this machine serves the requested compute unit."""
+
+
+class ShapeError(EngineError):
+    """A tensor does not have the shape the program declares."""
+
+
+class DtypeError(EngineError):
+    """A tensor does not have the dtype the program declares."""
+
+
+class DelegateError(EtCoreMLError):
+    """The ExecuTorch delegate failed."""
+
+
+class BridgeError(DelegateError):
+    """The native bridge cannot be loaded or registered."""
+
+
+class OverlapError(DelegateError):
+    """Two threads executed one method, or two methods that share memory, at once."""
+
+
+class ProgramError(EtCoreMLError):
+    """A .pte cannot be loaded, or has no such method."""
+
+
+class CompareError(EtCoreMLError):
+    """A comparison is past its threshold."""
+
+    exit_code = 3
