@@ -4,9 +4,12 @@
   + UsageError                    a command line or call that cannot mean anything
   + UnsupportedOpError            an op or one of its options is outside what a stage can do
   + ExportError                   a model could not be exported
-  + PartitionError                a partitioner was given contradictory options
+  + PartitionError                a partitioner cannot do as it was told
+    - PartitionOptionError        contradictory options (also a ValueError)
+    - FullGraphError              a whole graph cannot be lowered (also a NotImplementedError)
   + LowerError                    a partition could not become a Core ML program
-    - CompileSpecError            an unknown compile spec key or value
+    - CompileSpecError            an unknown compile spec key or value (also a ValueError)
+    - DeploymentTargetError       an op needs a newer deployment target (also a ValueError)
     - BackendConflictError        another class named CoreMLBackend would be used instead of ours
   + BlobError                     the delegate blob breaks a rule of docs/blob-format.md
     - BlobFooterError, BlobMetadataSizeError, BlobSchemaError, BlobRegionError, BlobOverlapError,
@@ -89,15 +92,27 @@ class ExportError(EtCoreMLError):
 
 
 class PartitionError(EtCoreMLError):
-    """The partitioner was given contradictory options, or a whole graph cannot be lowered."""
+    """A partitioner cannot do as it was told."""
+
+
+class PartitionOptionError(PartitionError, ValueError):
+    """The partitioner was given contradictory options."""
+
+
+class FullGraphError(PartitionError, NotImplementedError):
+    """A whole graph was asked for, and a node of it cannot be lowered."""
 
 
 class LowerError(EtCoreMLError):
     """A partition could not be turned into a Core ML program."""
 
 
-class CompileSpecError(LowerError):
+class CompileSpecError(LowerError, ValueError):
     """A compile spec has an unknown key or a value outside its domain."""
+
+
+class DeploymentTargetError(LowerError, ValueError):
+    """A partition needs a newer deployment target than the one asked for."""
 
 
 class BackendConflictError(LowerError):
@@ -133,7 +148,7 @@ class BlobIndexError(BlobError):
 
 
 class BlobCycleError(BlobError):
-    """A node is its own ancestor, or belongs to two directories."""
+    """The nodes are not one tree: one is its own ancestor, or has no or two directories."""
 
 
 class BlobNameError(BlobError):
