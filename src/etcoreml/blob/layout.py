@@ -7,6 +7,7 @@ each child is filed under its own name, and its depth is bounded. Reader and wri
 from __future__ import annotations
 
 import mmap
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -34,15 +35,19 @@ MAX_DEPTH = 256
 """Deepest nesting. Apple's PATH_MAX is 1024 bytes; a model package needs five levels."""
 
 
+_MMAP_NBYTES = 64 * 1024
+"""Smaller files are read: a mapping would cost a page and a file descriptor each."""
+
+_SEPARATOR = re.compile(r"[/\\\0]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
 class NodeKind(IntEnum):
     """What a node of the metadata is."""
 
     FILE = 0
     DIRECTORY = 1
 
-
-_MMAP_NBYTES = 64 * 1024
-"""Smaller files are read: a mapping would cost a page and a file descriptor each."""
 
 Node: TypeAlias = Union["File", "Directory"]
 Content: TypeAlias = "Buffer | File | Directory | Mapping[str, Content]"
@@ -102,7 +107,7 @@ class Directory:
                 what = f"blob: a child of directory {self.name!r} is filed under another name"
                 raise BlobNameError(
                     what,
-                    found=f"key {key!r} for {child.name!r}",
+                    found=f"key {key[:80]!a} for {child.name!r}",
                     expected="the child's own name",
                 )
         below = (c.depth for c in self.children.values() if isinstance(c, Directory))
@@ -251,9 +256,9 @@ def check_name(name: str) -> None:
         BlobNameError: The name is empty, ``.`` or ``..``, holds ``/``, ``\\`` or NUL, is not
             Unicode text, or is longer than ``MAX_NAME_NBYTES`` in UTF-8.
     """
-    if name in ("", ".", "..") or any(char in name for char in "/\\\0"):
+    if name in ("", ".", "..") or _SEPARATOR.search(name):
         problem = "not a single path component"
-    elif any("\ud800" <= char <= "\udfff" for char in name):
+    elif _SURROGATE.search(name):
         problem = "not Unicode text"
     elif len(name.encode()) > MAX_NAME_NBYTES:
         problem = f"longer than {MAX_NAME_NBYTES} bytes"

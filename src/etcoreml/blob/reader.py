@@ -13,6 +13,7 @@ from etcoreml.blob.layout import (
     File,
     Node,
     NodeKind,
+    check_name,
     view_bytes,
 )
 from etcoreml.blob.reference import is_reference
@@ -72,6 +73,7 @@ def read_blob(data: Buffer) -> Directory:
     for index, entry in enumerate(entries):
         where = f"blob: node {index}"
         node = _read_description(entry, where)
+        check_name(node.name)
         if node.kind is NodeKind.FILE:
             end = node.offset + node.size
             if end > data_nbytes:
@@ -168,7 +170,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         what = "blob: an object of the metadata repeats a key"
         raise BlobSchemaError(
             what,
-            found=[key for key, _ in pairs][:20],
+            found=f"{len(pairs)} pairs for {len(result)} keys",
             expected="each key once",
         )
     return result
@@ -228,15 +230,17 @@ def _read_description(entry: object, where: str) -> _Description:
         offset=_read_size(region.get("offset"), where, "'offset'"),
         size=_read_size(region.get("size"), where, "'size'"),
         children={
-            key: _read_size(child, where, f"child {key!r}") for key, child in children.items()
+            key: _read_size(child, where, f"child {key[:80]!a}") for key, child in children.items()
         },
     )
     if result.kind is NodeKind.FILE and result.children:
         what = f"{where} is a file and has children"
-        raise BlobSchemaError(what, found=list(children)[:20])
+        raise BlobSchemaError(what, found=len(result.children), expected="none")
     if result.kind is NodeKind.DIRECTORY and (result.offset or result.size):
         what = f"{where} is a directory and has data"
-        raise BlobSchemaError(what, found=region)
+        raise BlobSchemaError(
+            what, found=f"offset {result.offset}, size {result.size}", expected="0 and 0"
+        )
     return result
 
 
