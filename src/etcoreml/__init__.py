@@ -1,1 +1,47 @@
-"""A Core ML backend for ExecuTorch that works on every machine."""
+"""A Core ML backend for ExecuTorch that lowers on any machine and runs the result there too.
+
+Importing etcoreml registers the delegate ``CoreMLBackend`` with the stock ExecuTorch runtime where
+Apple's own is absent, and imports neither torch nor coremltools.
+
+- ``etcoreml.load(path_or_bytes)`` loads a .pte; ``executorch.runtime.Runtime`` works as well.
+- ``etcoreml.partition.CoreMLPartitioner`` and ``etcoreml.compiler.CoreMLBackend`` lower a model.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from etcoreml.runtime.bridge import BridgeStatus, register
+
+if TYPE_CHECKING:
+    from etcoreml.runtime.faults import take as last_error
+    from etcoreml.runtime.program import Program, load
+
+__version__ = "0.1.0"
+
+__all__ = ["BridgeStatus", "Program", "__version__", "bridge", "last_error", "load"]
+
+bridge: BridgeStatus = register()
+
+# Imported when first used: they need torch and executorch, which take seconds.
+_LAZY = {
+    "Program": ("etcoreml.runtime.program", "Program"),
+    "load": ("etcoreml.runtime.program", "load"),
+    "last_error": ("etcoreml.runtime.faults", "take"),
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        message = f"module 'etcoreml' has no attribute '{name}'"
+        raise AttributeError(message)
+    import importlib
+
+    module, attribute = _LAZY[name]
+    value = getattr(importlib.import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

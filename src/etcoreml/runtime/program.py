@@ -1,0 +1,238 @@
+"""The program facade: a .pte loaded by the stock ExecuTorch runtime, with errors that say why.
+
+``executorch.runtime.Runtime`` runs the same file unchanged; this facade adds what it leaves out:
+the delegate's own exceptions, checked inputs, NumPy arrays, and a lock.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from executorch.runtime import Runtime
+
+import etcoreml
+from etcoreml.errors import DtypeError, ProgramError, ShapeError, UsageError
+from etcoreml.runtime import faults
+from etcoreml.types import BY_EXECUTORCH
+
+# A .pte is a FlatBuffer: its file identifier stands at bytes 4 to 8 (executorch 1.5.1
+# schema/program.fbs, `file_identifier "ET12"`).
+_IDENTIFIER_PREFIX = b"ET"
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One input or output of a method.
+
+    Attributes:
+        shape: Sizes in elements; for a dynamic dimension, its upper bound.
+        dtype: Name of the torch dtype, or None for a value that is not a tensor.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str | None
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """The signature of a method."""
+
+    name: str
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+
+
+class Program:
+    """A loaded .pte. Made by `load`.
+
+    Threads may share a program: calls wait for one another, since the methods of an ExecuTorch
+    program share memory. For parallel calls, load the program once per thread.
+    """
+
+    def __init__(self, program: Any, source: str) -> None:
+        self._program = program
+        self._source = source
+        self._methods: dict[str, Any] = {}
+        self._lock = threading.RLock()
+        infos = {}
+        for name in sorted(program.method_names):
+            infos[name] = _describe(name, program.metadata(name))
+        self._infos = MappingProxyType(infos)
+
+    def __repr__(self) -> str:
+        return f"<etcoreml.Program {self._source}: {', '.join(self.methods)}>"
+
+    @property
+    def methods(self) -> Mapping[str, MethodInfo]:
+        """The methods by name, with the shapes and dtypes they take and return."""
+        return self._infos
+
+    def forward(self, *inputs: Any) -> list[Any]:
+        """Run the method ``forward``; see `run`."""
+        return self.run("forward", inputs)
+
+    def run(self, name: str, inputs: Sequence[Any]) -> list[Any]:
+        """Run one method.
+
+        Args:
+            name: The method.
+            inputs: Its inputs in order: torch tensors, NumPy arrays, or Python numbers where the
+                model was exported with numbers.
+
+        Returns:
+            The outputs in order, as torch tensors that own their memory.
+
+        Raises:
+            ProgramError: There is no such method, or the runtime refuses to run it.
+            ShapeError: An input does not have the declared shape.
+            DtypeError: An input does not have the declared dtype.
+            EtCoreMLError: Whatever else the delegate raised, with its own message.
+        """
+        with self._lock:
+            method = self._load(name)
+            values = _check_inputs(self._infos[name], inputs)
+            with _surfaced(f"method '{name}' of {self._source} failed"):
+                return list(method.execute(values))
+
+    def load(self, name: str) -> None:
+        """Load a method now rather than at its first call.
+
+        Raises:
+            ProgramError: There is no such method, or the runtime cannot load it.
+            EtCoreMLError: Whatever else the delegate raised, with its own message.
+        """
+        with self._lock:
+            self._load(name)
+
+    def _load(self, name: str) -> Any:
+        if name not in self._infos:
+            raise ProgramError(
+                f"{self._source} has no method '{name}'", expected=", ".join(self._infos)
+            )
+        if name not in self._methods:
+            with _surfaced(f"method '{name}' of {self._source} cannot be loaded"):
+                self._methods[name] = self._program.load_method(name)
+        return self._methods[name]
+
+
+def load(source: str | os.PathLike[str] | bytes | bytearray | memoryview) -> Program:
+    """Load a .pte into the stock ExecuTorch runtime.
+
+    Args:
+        source: Path of the file, or its bytes.
+
+    Returns:
+        The program. Its methods are compiled when they are first run, or by `Program.load`.
+
+    Raises:
+        ProgramError: The file does not exist or is not a .pte that this runtime reads.
+        BridgeError: The delegate could not be registered in this process.
+    """
+    if etcoreml.bridge.error is not None:
+        raise etcoreml.bridge.error
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        data: bytes | Path = bytes(source)
+        name = f"a program of {len(source)} bytes"
+        head = data[:8]
+    elif isinstance(source, (str, os.PathLike)):
+        data = Path(source)
+        name = f"'{data}'"
+        try:
+            with data.open("rb") as file:
+                head = file.read(8)
+        except OSError as error:
+            raise ProgramError(f"cannot read {name}: {error.strerror}") from error
+    else:
+        raise UsageError(
+            "load() takes a path or bytes", found=type(source).__name__, expected="str or bytes"
+        )
+    if head[4:6] != _IDENTIFIER_PREFIX:
+        raise ProgramError(
+            f"{name} is not a .pte",
+            found=f"file identifier {head[4:8]!r}",
+            expected="an ExecuTorch program, with b'ET12' at bytes 4 to 8",
+        )
+    with _surfaced(f"{name} cannot be loaded"):
+        return Program(Runtime.get().load_program(data), name)
+
+
+class _surfaced:  # noqa: N801 -- reads as a verb where it is used
+    """Replace the runtime's error number by the delegate's exception, if it raised one."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        faults.take()
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if isinstance(error, RuntimeError):
+            fault = faults.take()
+            if fault is not None:
+                raise fault from fault.__cause__
+            raise ProgramError(
+                self._what,
+                found=str(error),
+                hint="The runtime logs its reason to standard error. A truncated or damaged file "
+                "is the usual one: export it again.",
+            ) from error
+
+
+def _describe(name: str, meta: Any) -> MethodInfo:
+    def infos(count: int, get: Any) -> tuple[TensorInfo, ...]:
+        return tuple(_tensor_info(get, index) for index in range(count))
+
+    return MethodInfo(
+        name,
+        infos(meta.num_inputs(), meta.input_tensor_meta),
+        infos(meta.num_outputs(), meta.output_tensor_meta),
+    )
+
+
+def _tensor_info(get: Any, index: int) -> TensorInfo:
+    try:
+        info = get(index)
+    except RuntimeError:  # the value is a number, not a tensor
+        return TensorInfo((), None)
+    dtype = BY_EXECUTORCH.get(info.dtype())
+    return TensorInfo(tuple(info.sizes()), dtype.torch if dtype else f"ScalarType {info.dtype()}")
+
+
+def _check_inputs(method: MethodInfo, inputs: Sequence[Any]) -> list[Any]:
+    if len(inputs) != len(method.inputs):
+        raise ShapeError(
+            f"method '{method.name}' was called with the wrong number of inputs",
+            found=len(inputs),
+            expected=len(method.inputs),
+        )
+    return [
+        _check_input(f"input {i} of method '{method.name}'", value, info)
+        for i, (value, info) in enumerate(zip(inputs, method.inputs, strict=True))
+    ]
+
+
+def _check_input(what: str, value: Any, info: TensorInfo) -> Any:
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = torch.from_numpy(np.array(value, order="C"))
+    if not isinstance(value, torch.Tensor):
+        return value
+    if info.dtype is None:
+        raise DtypeError(what, found="a tensor", expected="a number, as the model was exported")
+    dtype = str(value.dtype).removeprefix("torch.")
+    if dtype != info.dtype:
+        raise DtypeError(what, found=dtype, expected=info.dtype)
+    shape = tuple(value.shape)
+    fits = len(shape) == len(info.shape) and all(
+        given <= bound for given, bound in zip(shape, info.shape, strict=True)
+    )
+    if not fits:
+        raise ShapeError(what, found=shape, expected=info.shape)
+    return value
