@@ -1,0 +1,26 @@
+# The two commands a newcomer types: make demo, make test. Each does all of its own set-up.
+.PHONY: help setup demo test test-slow check bench clean
+
+help:            ## list the targets
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s '	'
+
+setup:           ## create .venv and install everything into it
+	@scripts/setup
+
+demo: setup      ## lower EfficientNet-Lite0 to Core ML and classify a photograph with it here
+	@.venv/bin/python examples/demo.py
+
+check: setup     ## format, lint, types and the tests that are not slow
+	@scripts/check
+
+test: setup      ## what CI runs: check, from a fresh clone
+	@scripts/check
+
+test-slow: setup ## the long matrices and large networks
+	@.venv/bin/python -m pytest -m slow
+
+bench: setup     ## measure this project beside its peers
+	@.venv/bin/python -m benchmarks
+
+clean:           ## remove what the targets above made
+	rm -rf .venv build dist demo-out bench-out
