@@ -71,7 +71,7 @@ def _registration_error(code: int) -> BridgeError:
 def _load_native() -> Any:
     """Import the extension module after checking that it fits the installed executorch."""
     try:
-        from etcoreml._build_info import EXECUTORCH_VERSION as built_against
+        from etcoreml._build_info import EXECUTORCH_VERSION
     except ImportError as error:
         raise BridgeError(
             "the native bridge is not built",
@@ -83,11 +83,11 @@ def _load_native() -> Any:
         from executorch.version import __version__ as installed
     except ImportError as error:
         raise BridgeError("executorch is not installed", hint="pip install executorch") from error
-    if _release(installed) != _release(built_against):
+    if _release(installed) != _release(EXECUTORCH_VERSION):
         raise BridgeError(
             "the native bridge does not fit the installed executorch",
             found=f"executorch {installed}",
-            expected=f"executorch {built_against}",
+            expected=f"executorch {EXECUTORCH_VERSION}",
             hint="Reinstall etcoreml beside this executorch: "
             "pip install --force-reinstall --no-deps --no-build-isolation etcoreml",
         )

@@ -6,7 +6,7 @@ Called by the native bridge while ExecuTorch loads a method; never by users.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from etcoreml.blob import Directory, is_reference, read_blob, read_reference
@@ -108,7 +108,7 @@ def _compute_unit(compile_specs: Mapping[str, bytes], options: Mapping[str, obje
 
 
 @contextlib.contextmanager
-def _located(where: str) -> contextlib.AbstractContextManager[None]:  # type: ignore[misc]
+def _located(where: str) -> Iterator[None]:
     """Say in an error's message which method was being loaded."""
     try:
         yield

@@ -2,7 +2,7 @@
 
 ExecuTorch's runtime reports failures as numbers: ``method->execute() failed with error 0x12``. The
 bridge hands each Python exception to `record`, and the caller's side takes it with `take` to
-raise it with its own message and cause. One slot per thread: a thread executes one method at a time.
+raise it with its own message and cause. One slot per thread: a thread runs one method at a time.
 """
 
 from __future__ import annotations

@@ -141,12 +141,12 @@ def load(source: str | os.PathLike[str] | bytes | bytearray | memoryview) -> Pro
     if isinstance(source, (bytes, bytearray, memoryview)):
         data: bytes | Path = bytes(source)
         name = f"a program of {len(source)} bytes"
-        head = data[:8]
+        head = bytes(source[:8])
     elif isinstance(source, (str, os.PathLike)):
-        data = Path(source)
-        name = f"'{data}'"
+        path = data = Path(source)
+        name = f"'{path}'"
         try:
-            with data.open("rb") as file:
+            with path.open("rb") as file:
                 head = file.read(8)
         except OSError as error:
             raise ProgramError(f"cannot read {name}: {error.strerror}") from error
