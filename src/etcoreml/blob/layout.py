@@ -234,7 +234,7 @@ class Directory:
         """
         partial = destination.parent / f".{uuid.uuid4().hex}.partial"
         try:
-            if destination.exists() or destination.is_symlink():
+            if destination.exists():
                 raise FileExistsError(destination)
             _write_tree(self, partial)
             partial.rename(destination)
