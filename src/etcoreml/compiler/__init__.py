@@ -1,0 +1,6 @@
+"""Lowering: partitions of an edge program become Core ML models inside a .pte."""
+
+from etcoreml.compiler.backend import CoreMLBackend
+from etcoreml.compiler.specs import COMPILE_SPEC_KEYS, MULTIMETHOD_WEIGHT_SHARING_STRATEGY
+
+__all__ = ["COMPILE_SPEC_KEYS", "MULTIMETHOD_WEIGHT_SHARING_STRATEGY", "CoreMLBackend"]

@@ -1,0 +1,238 @@
+"""The backend class ExecuTorch calls: a partition in, the bytes of its delegate out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, final
+
+from executorch.exir.backend.backend_details import BackendDetails, PreprocessResult
+from executorch.exir.backend.compile_spec_schema import CompileSpec
+from torch.export import ExportedProgram
+
+from etcoreml.blob import write_blob
+from etcoreml.compiler import multimethod
+from etcoreml.compiler.convert import converted
+from etcoreml.compiler.enumerated_shapes import EnumeratedShapes
+from etcoreml.compiler.package import package_model
+from etcoreml.compiler.resolution import check_owned
+from etcoreml.compiler.specs import (
+    COMPILE_SPEC_KEYS,
+    MULTIMETHOD_WEIGHT_SHARING_STRATEGY,
+    ModelType,
+    decode,
+    decode_options,
+    encode,
+)
+from etcoreml.mil.ct import coremltools
+
+ct = coremltools()
+
+_Specs: TypeAlias = Sequence[CompileSpec]
+
+
+@final
+class CoreMLBackend(BackendDetails):  # type: ignore[misc] # executorch is untyped
+    """Lower partitions to Core ML.
+
+    The name is the delegate id in the .pte and may not change; ExecuTorch finds the class by it.
+    The ``generate_*`` functions make the compile specs that ``CoreMLPartitioner`` takes, the
+    ``*_from_compile_specs`` functions read them; see ``etcoreml.compiler.specs`` for the table.
+    """
+
+    MODEL_TYPE = ModelType
+
+    @staticmethod
+    def generate_compile_specs(
+        compute_unit: Any = ct.ComputeUnit.ALL,
+        minimum_deployment_target: Any = None,
+        compute_precision: Any = ct.precision.FLOAT16,
+        model_type: ModelType = ModelType.MODEL,
+        op_linear_quantizer_config: dict[str, Any] | None = None,
+        pass_names: list[str] | None = None,
+    ) -> list[CompileSpec]:
+        """Return the compile specs of a lowering.
+
+        Args:
+            compute_unit: ``coremltools.ComputeUnit`` the model may run on.
+            minimum_deployment_target: ``coremltools.target`` the model must run on, iOS15 or
+                later; None asks for the lowest.
+            compute_precision: ``coremltools.precision`` of the arithmetic.
+            model_type: Whether Apple's runtime gets a package to compile, or a compiled model.
+            op_linear_quantizer_config: Fields of
+                ``coremltools.optimize.coreml.OpLinearQuantizerConfig``, to quantise weights.
+            pass_names: MIL passes to run in place of coremltools' default pipeline.
+
+        Raises:
+            CompileSpecError: A value is outside its domain.
+        """
+        specs = [
+            CoreMLBackend.generate_compute_unit_compile_spec(compute_unit),
+            CoreMLBackend.generate_minimum_deployment_target_compile_spec(
+                minimum_deployment_target
+            ),
+            CoreMLBackend.generate_compute_precision_compile_spec(compute_precision),
+            CoreMLBackend.generate_model_type_compile_spec(model_type),
+        ]
+        if op_linear_quantizer_config is not None:
+            specs.append(
+                CoreMLBackend.generate_op_linear_quantizer_config_compile_spec(
+                    op_linear_quantizer_config
+                )
+            )
+        if pass_names is not None:
+            specs.append(CoreMLBackend.generate_pass_pipeline_compile_spec(pass_names))
+        return specs
+
+    @staticmethod
+    def generate_compute_unit_compile_spec(compute_unit: Any) -> CompileSpec:
+        """Return the spec of the compute units, a ``coremltools.ComputeUnit``."""
+        return encode(COMPILE_SPEC_KEYS.COMPUTE_UNITS, compute_unit)
+
+    @staticmethod
+    def compute_unit_from_compile_specs(compile_specs: _Specs) -> Any:
+        """Return the ``coremltools.ComputeUnit``; ALL when absent."""
+        return decode(COMPILE_SPEC_KEYS.COMPUTE_UNITS, compile_specs)
+
+    @staticmethod
+    def generate_minimum_deployment_target_compile_spec(min_deployment_target: Any) -> CompileSpec:
+        """Return the spec of the oldest OS, a ``coremltools.target`` or None for the lowest."""
+        return encode(COMPILE_SPEC_KEYS.MIN_DEPLOYMENT_TARGET, min_deployment_target)
+
+    @staticmethod
+    def min_deployment_target_from_compile_specs(compile_specs: _Specs) -> Any:
+        """Return the ``coremltools.target``, or None when absent."""
+        return decode(COMPILE_SPEC_KEYS.MIN_DEPLOYMENT_TARGET, compile_specs)
+
+    @staticmethod
+    def generate_compute_precision_compile_spec(compute_precision: Any) -> CompileSpec:
+        """Return the spec of the arithmetic's precision, a ``coremltools.precision``."""
+        return encode(COMPILE_SPEC_KEYS.MODEL_COMPUTE_PRECISION, compute_precision)
+
+    @staticmethod
+    def model_compute_precision_from_compile_specs(compile_specs: _Specs) -> Any:
+        """Return the ``coremltools.precision``; FLOAT16 when absent."""
+        return decode(COMPILE_SPEC_KEYS.MODEL_COMPUTE_PRECISION, compile_specs)
+
+    @staticmethod
+    def generate_model_type_compile_spec(model_type: ModelType) -> CompileSpec:
+        """Return the spec of what the delegate carries."""
+        return encode(COMPILE_SPEC_KEYS.MODEL_TYPE, model_type)
+
+    @staticmethod
+    def model_type_from_compile_specs(compile_specs: _Specs) -> ModelType:
+        """Return what the delegate carries; MODEL when absent."""
+        kind: ModelType = decode(COMPILE_SPEC_KEYS.MODEL_TYPE, compile_specs)
+        return kind
+
+    @staticmethod
+    def generate_op_linear_quantizer_config_compile_spec(
+        op_linear_quantizer_config: dict[str, Any],
+    ) -> CompileSpec:
+        """Return the spec of the weight quantiser, a dict of its fields."""
+        return encode(COMPILE_SPEC_KEYS.OP_LINEAR_QUANTIZER_CONFIG, op_linear_quantizer_config)
+
+    @staticmethod
+    def op_linear_quantizer_config_from_compile_specs(compile_specs: _Specs) -> Any:
+        """Return the ``OpLinearQuantizerConfig``, or None when absent."""
+        return decode(COMPILE_SPEC_KEYS.OP_LINEAR_QUANTIZER_CONFIG, compile_specs)
+
+    @staticmethod
+    def generate_pass_pipeline_compile_spec(pass_names: list[str]) -> CompileSpec:
+        """Return the spec of the MIL passes, a list of their registered names."""
+        return encode(COMPILE_SPEC_KEYS.PASS_PIPELINE, pass_names)
+
+    @staticmethod
+    def pass_pipeline_from_compile_specs(compile_specs: _Specs) -> Any:
+        """Return the ``coremltools.PassPipeline``; the default one when absent."""
+        return decode(COMPILE_SPEC_KEYS.PASS_PIPELINE, compile_specs)
+
+    @staticmethod
+    def generate_multimethod_weight_sharing_strategy_compile_spec(
+        strategy: MULTIMETHOD_WEIGHT_SHARING_STRATEGY,
+    ) -> CompileSpec:
+        """Return the spec of how several methods share weights."""
+        return encode(COMPILE_SPEC_KEYS.MULTIMETHOD_WEIGHT_SHARING_STRATEGY, strategy)
+
+    @staticmethod
+    def multimethod_weight_sharing_strategy_from_compile_specs(
+        compile_specs: _Specs,
+    ) -> MULTIMETHOD_WEIGHT_SHARING_STRATEGY:
+        """Return how several methods share weights; DISABLED when absent."""
+        strategy: MULTIMETHOD_WEIGHT_SHARING_STRATEGY = decode(
+            COMPILE_SPEC_KEYS.MULTIMETHOD_WEIGHT_SHARING_STRATEGY, compile_specs
+        )
+        return strategy
+
+    @staticmethod
+    def generate_enumerated_shapes_compile_spec(
+        ep: ExportedProgram, enumerated_shapes: Mapping[str, Sequence[Sequence[int]]]
+    ) -> CompileSpec:
+        """Return the spec of the only shapes the dynamic inputs take.
+
+        Args:
+            ep: The exported program, with symbolic shapes.
+            enumerated_shapes: Input name to its shapes; the n-th shapes of all inputs form one
+                call. More than one dynamic input needs iOS18.
+        """
+        table = EnumeratedShapes.from_exported_program(ep, enumerated_shapes)
+        return encode(COMPILE_SPEC_KEYS.ENUMERATED_SHAPES, table)
+
+    @staticmethod
+    def enumerated_shapes_from_compile_specs(compile_specs: _Specs) -> EnumeratedShapes | None:
+        """Return the table of shapes, or None when absent."""
+        table: EnumeratedShapes | None = decode(COMPILE_SPEC_KEYS.ENUMERATED_SHAPES, compile_specs)
+        return table
+
+    @staticmethod
+    def preprocess(edge_program: ExportedProgram, compile_specs: _Specs) -> PreprocessResult:
+        """Lower one partition.
+
+        Args:
+            edge_program: The partition in edge dialect; it may be changed.
+            compile_specs: Options, see ``etcoreml.compiler.specs``.
+
+        Returns:
+            The blob, and debug symbol to debug handles.
+
+        Raises:
+            CompileSpecError: An option is unknown, or cannot be honoured here.
+            LowerError: The partition could not be converted.
+        """
+        with converted(edge_program, decode_options(compile_specs)) as (model, debug_info):
+            package = package_model(model, debug_info)
+            blob = write_blob(package.directory)
+        return PreprocessResult(
+            processed_bytes=blob,
+            debug_handle_map=None if package.handles is None else dict(package.handles),
+        )
+
+    @classmethod
+    def preprocess_multimethod(
+        cls,
+        edge_programs: dict[str, list[ExportedProgram]],
+        compile_specs: dict[str, list[list[CompileSpec]]],
+    ) -> dict[str, list[PreprocessResult]]:
+        """Lower the partitions of all methods, on their own or with shared weights.
+
+        Args:
+            edge_programs: Method name to its partitions.
+            compile_specs: Method name to the options of each partition.
+
+        Returns:
+            Method name to the result of each partition.
+
+        Raises:
+            BackendConflictError: Another backend of this name may be meant.
+            CompileSpecError: The methods ask for different weight sharing, or as ``preprocess``.
+            LowerError: As ``preprocess``.
+        """
+        check_owned(cls, (specs for each in compile_specs.values() for specs in each))
+        if multimethod.shares_weights(compile_specs):
+            return multimethod.preprocess_shared(edge_programs, compile_specs)
+        return {
+            method: [
+                cls.preprocess(program, specs)
+                for program, specs in zip(programs, compile_specs[method], strict=True)
+            ]
+            for method, programs in edge_programs.items()
+        }

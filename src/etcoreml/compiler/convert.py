@@ -1,0 +1,238 @@
+"""Convert one partition to a Core ML model.
+
+What enters is an edge program (a ``torch.export.ExportedProgram``) and the decoded options; what
+leaves is coremltools' ``MLModel``, whose package lies in a scratch directory that lives as long as
+the ``with`` block.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch.export import ExportedProgram
+
+from etcoreml.compiler.enumerated_shapes import Symbol, symbolic_inputs
+from etcoreml.compiler.package import DebugInfo, read_debug_info, read_handles
+from etcoreml.compiler.quiet import VERBOSE_VARIABLE, quiet
+from etcoreml.compiler.scratch import scratch
+from etcoreml.compiler.specs import ModelType, Options
+from etcoreml.compiler.torch_ops import own_converters
+from etcoreml.errors import CompileSpecError, DeploymentTargetError, EtCoreMLError, LowerError
+from etcoreml.mil.ct import coremltools
+
+ct = coremltools()
+
+# coremltools keeps names, scopes and converters in process-wide tables.
+_CONVERSION = threading.RLock()
+
+_ENUMERATED_DTYPES = {
+    torch.float16: "fp16",
+    torch.float32: "fp32",
+    torch.int32: "int32",
+}
+
+
+@contextlib.contextmanager
+def converted(program: ExportedProgram, options: Options) -> Iterator[tuple[Any, DebugInfo]]:
+    """Convert a partition and yield its ``coremltools.models.MLModel`` and debug information.
+
+    Args:
+        program: The partition in edge dialect. It is consumed: conversion may change it.
+        options: Decoded compile specs.
+
+    Yields:
+        The model, whose ``package_path`` is gone after the block, and the debug information.
+
+    Raises:
+        CompileSpecError: An option cannot be honoured on this machine or for this partition.
+        DeploymentTargetError: The partition needs a newer deployment target.
+        LowerError: coremltools failed, or the model cannot serve as a delegate.
+    """
+    _check_options(options)
+    _check_initial_state(program)
+    with _CONVERSION, scratch(), own_converters(), quiet():
+        with _translated(options):
+            model = ct.convert(
+                program,
+                source="pytorch",
+                convert_to="mlprogram",
+                inputs=_enumerated_inputs(program, options),
+                pass_pipeline=options.pass_pipeline,
+                compute_precision=options.compute_precision,
+                minimum_deployment_target=options.deployment_target,
+                compute_units=options.compute_unit,
+                skip_model_load=True,
+            )
+            handles = read_handles(model._mil_program)
+            if options.quantizer_config is not None:
+                model = _quantize(model, options.quantizer_config)
+        _check_interface(model, options)
+        yield model, read_debug_info(model._mil_program, handles)
+
+
+@contextlib.contextmanager
+def combined(models: Mapping[str, Any], options: Iterable[Options]) -> Iterator[Any]:
+    """Join models into one with a function each and yield its ``coremltools.models.MLModel``.
+
+    Args:
+        models: Function name to model; the first becomes the default function.
+        options: The options the models were converted with.
+
+    Raises:
+        DeploymentTargetError: A model was asked to run on a system without functions.
+        LowerError: coremltools failed.
+    """
+    for each in options:
+        if each.deployment_target is not None and each.target < ct.target.iOS18:
+            what = "lowering: a model with several functions needs a newer deployment target"
+            raise _target_error(what, each.target.name, ct.target.iOS18)
+    with _CONVERSION, scratch() as directory, quiet():
+        with _translated(None):
+            functions = ct.utils.MultiFunctionDescriptor()
+            for name, model in models.items():
+                functions.add_function(model.package_path, "main", name)
+            functions.default_function_name = next(iter(models))
+            path = str(directory / "combined.mlpackage")
+            ct.utils.save_multifunction(functions, path)
+            model = ct.models.MLModel(path, skip_model_load=True)
+        yield model
+
+
+@contextlib.contextmanager
+def _translated(options: Options | None) -> Iterator[None]:
+    """Turn coremltools' exceptions into ours, and leave it fit for the next conversion."""
+    try:
+        yield
+    except EtCoreMLError:
+        raise
+    except Exception as error:
+        # A failure leaves names of the broken program behind, and the next one would differ.
+        ct.converters.mil.converter._reset_conversion_state()
+        raise _lower_error(error, options) from error
+
+
+def _check_options(options: Options) -> None:
+    """Refuse what this version cannot honour."""
+    if options.model_type is ModelType.COMPILED_MODEL:
+        what = "lowering: MODEL_TYPE.COMPILED_MODEL needs Apple's compiler, which is not called yet"
+        raise CompileSpecError(
+            what,
+            expected="MODEL_TYPE.MODEL",
+            hint="Apple's runtime compiles the model when it loads it for the first time.",
+        )
+    if (
+        options.quantizer_config is not None
+        and options.deployment_target is not None
+        and options.target < ct.target.iOS16
+    ):
+        what = "lowering: quantised weights need a newer deployment target"
+        raise _target_error(what, options.target.name, ct.target.iOS16)
+
+
+def _enumerated_inputs(program: ExportedProgram, options: Options) -> list[Any] | None:
+    """Return coremltools input types for enumerated shapes, or None to derive them."""
+    table = options.enumerated_shapes
+    if table is None:
+        return None
+    dtypes = {
+        node.name: node.meta["val"].dtype
+        for node in program.graph.nodes
+        if "val" in node.meta and hasattr(node.meta["val"], "dtype")
+    }
+    inputs, enumerated = [], []
+    for name, symbols in symbolic_inputs(program):
+        if dtypes[name] not in _ENUMERATED_DTYPES:
+            what = f"lowering: input {name} cannot take part in enumerated shapes"
+            raise CompileSpecError(what, found=dtypes[name], expected="float16, float32 or int32")
+        dtype = getattr(ct.converters.mil.mil.types, _ENUMERATED_DTYPES[dtypes[name]])
+        shape: Any = symbols
+        if any(isinstance(size, Symbol) for size in symbols):
+            enumerated.append(name)
+            shape = ct.EnumeratedShapes(shapes=table.of(symbols))
+        inputs.append(ct.TensorType(name=name, shape=shape, dtype=dtype))
+    if len(enumerated) > 1 and options.target < ct.target.iOS18:
+        what = "lowering: several inputs with enumerated shapes need a newer deployment target"
+        found = f"{options.target.name} and the inputs {', '.join(enumerated)}"
+        raise _target_error(what, found, ct.target.iOS18)
+    return inputs
+
+
+def _quantize(model: Any, config: Any) -> Any:
+    """Quantise the weights of a converted model.
+
+    Embedding tables (gathers) stay as they are, unless another op reads the same table: one
+    constant cannot be both quantised and not.
+    """
+    shared = [
+        op.name
+        for function in model._mil_program.functions.values()
+        for op in function.operations
+        if op.op_type == "gather" and any(user.op_type != "gather" for user in op.x.child_ops)
+    ]
+    return ct.optimize.coreml.linear_quantize_weights(
+        model,
+        config=ct.optimize.coreml.OptimizationConfig(
+            global_config=config,
+            op_type_configs={"gather": None},
+            op_name_configs=dict.fromkeys(shared, config),
+        ),
+    )
+
+
+def _check_initial_state(program: ExportedProgram) -> None:
+    """Refuse a mutable buffer whose initial value Core ML would replace by zeros."""
+    for name in program.graph_signature.buffers_to_mutate.values():
+        buffer = program.state_dict.get(name, program.constants.get(name))
+        if isinstance(buffer, torch.Tensor) and bool(torch.count_nonzero(buffer)):
+            what = f"lowering: the initial value of mutable buffer {name} would be lost"
+            raise LowerError(
+                what,
+                found="values other than zero",
+                expected="zeros, which is how Core ML starts every state",
+                hint="Pass take_over_mutable_buffer=False to CoreMLPartitioner.",
+            )
+
+
+def _check_interface(model: Any, options: Options) -> None:
+    """Refuse a model that the runtime cannot call."""
+    description = model.get_spec().description
+    if not description.output:
+        what = "lowering: the partition has no outputs"
+        raise LowerError(what, expected="at least one output: Core ML has no model without")
+    if not description.input and options.target < ct.target.iOS18:
+        what = "lowering: a model without inputs needs a newer deployment target"
+        raise _target_error(what, options.target.name, ct.target.iOS18)
+
+
+def _target_error(what: str, found: str, needed: Any) -> DeploymentTargetError:
+    """Return the error of a deployment target that is too old, with the remedy."""
+    return DeploymentTargetError(
+        what,
+        found=found,
+        expected=needed.name,
+        hint="Pass CoreMLPartitioner(compile_specs=CoreMLBackend.generate_compile_specs("
+        f"minimum_deployment_target=ct.target.{needed.name})).",
+    )
+
+
+def _lower_error(error: Exception, options: Options | None) -> LowerError:
+    """Return our error for one of coremltools; one that names a newer target gets the remedy."""
+    found = f"{type(error).__name__}: {error}".strip()
+    if options is not None:
+        named = set(map(int, re.findall(r"iOS\s?(\d+)", str(error))))
+        newer = [t for t in ct.target if t > options.target and int(t.name[3:]) in named]
+        if newer:
+            what = "lowering: the partition needs a newer deployment target"
+            return _target_error(what, f"{options.target.name} ({found})", newer[-1])
+    what = "lowering: coremltools could not convert the partition"
+    return LowerError(
+        what,
+        found=found,
+        hint="Leave the op at fault outside with CoreMLPartitioner(skip_ops_for_coreml_delegation="
+        f'["aten.name.overload"]); {VERBOSE_VARIABLE}=1 shows what coremltools says.',
+    )

@@ -1,0 +1,70 @@
+"""Converters from edge ops to MIL that coremltools lacks, or has under another name only.
+
+coremltools keeps its converters in one process-wide table. Ours enter it for the duration of a
+call and leave it again, so that neither coremltools' users nor another backend in the process
+meet them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from etcoreml.mil.ct import coremltools
+
+_torch = coremltools().converters.mil.frontend.torch
+_TABLE: dict[str, Callable[[Any, Any], None]] = (
+    _torch.torch_op_registry._TORCH_OPS_REGISTRY.name_to_func_mapping
+)
+
+
+def _clone_dim_order(context: Any, node: Any) -> None:
+    """Convert ``dim_order_ops::_clone_dim_order``, whose result has the contiguous order.
+
+    The partitioner leaves every other order outside, so the copy is the tensor itself.
+    """
+    node.kwinputs.pop("dim_order", None)
+    _torch.ops.noop(context, node)
+
+
+# Op name in coremltools' spelling (lower case, without ``aten`` and ``default``) to converter.
+# split_copy: https://github.com/apple/coremltools/pull/2563, after 9.0.
+# dim_order_ops with a dot: coremltools 9.0 knows the names with ``::`` only, and no clone.
+OWN_CONVERTERS: Mapping[str, Callable[[Any, Any], None]] = MappingProxyType(
+    {
+        "split_copy": _torch.ops.split,
+        "dim_order_ops._to_dim_order_copy": _torch.dim_order_ops._to_dim_order_copy,
+        "dim_order_ops._empty_dim_order": _torch.dim_order_ops._empty_dim_order,
+        "dim_order_ops._clone_dim_order": _clone_dim_order,
+    }
+)
+
+
+def canonical_name(op_name: str) -> str:
+    """Return the name under which coremltools looks a converter up.
+
+    Args:
+        op_name: Name of an overload, e.g. ``aten.mm.default``.
+    """
+    return str(_torch.utils.sanitize_op_kind(op_name))
+
+
+def has_converter(op_name: str) -> bool:
+    """Whether a converter exists for an overload such as ``aten.mm.default``."""
+    name = canonical_name(op_name)
+    return name in OWN_CONVERTERS or name in _TABLE
+
+
+@contextlib.contextmanager
+def own_converters() -> Iterator[None]:
+    """Put our converters into coremltools' table for the duration of the block."""
+    before = {name: _TABLE[name] for name in OWN_CONVERTERS if name in _TABLE}
+    _TABLE.update(OWN_CONVERTERS)
+    try:
+        yield
+    finally:
+        for name in OWN_CONVERTERS:
+            del _TABLE[name]
+        _TABLE.update(before)

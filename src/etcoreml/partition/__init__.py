@@ -1,0 +1,6 @@
+"""Partitioning: which nodes of an edge program go to Core ML, and why the others do not."""
+
+from etcoreml.partition.partitioner import CoreMLPartitioner
+from etcoreml.partition.report import Decision, DelegationReport
+
+__all__ = ["CoreMLPartitioner", "Decision", "DelegationReport"]

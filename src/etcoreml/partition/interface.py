@@ -1,0 +1,99 @@
+"""Checks on a whole partition: what enters and leaves a delegate has to be a tensor Core ML takes.
+
+What enters are proposed partitions; what leaves are the nodes that have to come out, with reasons.
+The caller proposes again without them, until nothing is left to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch.export import ExportedProgram
+from torch.fx import Node
+from torch.fx.passes.infra.partitioner import Partition
+
+from etcoreml.mil.ct import coremltools
+from etcoreml.partition.support import Setting
+
+ct = coremltools()
+
+_SIZE_IN = "a size computed outside of the delegate would have to enter it, and only tensors can"
+_SIZE_OUT = "a size it computes is used outside of the delegate, and only tensors leave one"
+_DERIVED = "a delegate would have an input whose size is an expression of other sizes"
+_UNBOUNDED = "an input's size has no upper bound: give its torch.export.Dim a max"
+_NO_INPUT = "a delegate without inputs needs minimum_deployment_target iOS18 or later"
+_PERMUTED = "a delegate would have an input that is not contiguous"
+
+
+def offences(
+    program: ExportedProgram,
+    partitions: Iterable[Partition],
+    setting: Setting,
+    take_over_constant_data: bool,
+) -> Iterator[tuple[Node, str]]:
+    """Yield the nodes that cannot be where they were proposed, each with the reason.
+
+    Args:
+        program: The program the partitions are of.
+        partitions: Disjoint groups of nodes.
+        setting: The lowering.
+        take_over_constant_data: Whether constants become part of the delegate.
+    """
+    constants = _constants(program) if take_over_constant_data else frozenset()
+    bounds = {str(symbol): each.upper for symbol, each in program.range_constraints.items()}
+    for partition in partitions:
+        members = set(partition.nodes)
+        inputs = 0
+        for node in members:
+            for each in node.all_input_nodes:
+                if each in members or each.name in constants or each.op == "get_attr":
+                    continue
+                inputs += 1
+                reason = _why_not_input(each.meta.get("val"), bounds)
+                if reason is not None:
+                    yield node, reason
+            if _is_size(node.meta.get("val")) and not members.issuperset(node.users):
+                yield node, _SIZE_OUT
+        if inputs == 0 and setting.target < ct.target.iOS18:
+            yield from ((node, _NO_INPUT) for node in members)
+
+
+def _constants(program: ExportedProgram) -> frozenset[str]:
+    """Return the names of the placeholders that hold constants."""
+    signature = program.graph_signature
+    mutable = set(signature.buffers_to_mutate.values())
+    return frozenset(
+        {
+            *signature.inputs_to_parameters,
+            *signature.inputs_to_lifted_tensor_constants,
+            *(
+                name
+                for name, buffer in signature.inputs_to_buffers.items()
+                if buffer not in mutable
+            ),
+        }
+    )
+
+
+def _why_not_input(value: Any, bounds: Mapping[str, Any]) -> str | None:
+    """Return why a value cannot be an input of a delegate, or None."""
+    if _is_size(value):
+        return _SIZE_IN
+    if not isinstance(value, torch.Tensor):
+        return None
+    if tuple(value.dim_order()) != tuple(range(value.dim())):
+        return _PERMUTED
+    for size in value.shape:
+        if isinstance(size, int):
+            continue
+        if str(size) not in bounds:
+            return _DERIVED
+        if not bounds[str(size)].is_finite:
+            return _UNBOUNDED
+    return None
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, (torch.SymInt, torch.SymFloat, torch.SymBool))

@@ -1,0 +1,236 @@
+"""Tag the nodes of an edge program that Core ML takes.
+
+What enters is an exported program in edge dialect; what leaves is the same program with
+delegation tags, and a report of every decision. Which nodes can go in is ``partition.support``'s
+business; here they are grouped, and groups are checked as a whole.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+
+import torch
+from executorch.exir import EdgeProgramManager, to_edge_transform_and_lower
+from executorch.exir.backend.compile_spec_schema import CompileSpec
+from executorch.exir.backend.partitioner import DelegationSpec, Partitioner, PartitionResult
+from executorch.exir.backend.utils import tag_constant_data
+from torch.export import ExportedProgram
+from torch.fx import Node
+from torch.fx.passes.infra.partitioner import CapabilityBasedPartitioner, Partition
+from torch.fx.passes.operator_support import OperatorSupportBase
+
+from etcoreml.compiler.backend import CoreMLBackend
+from etcoreml.compiler.resolution import OwnedSpecs, claim, running
+from etcoreml.compiler.specs import decode_options
+from etcoreml.errors import FullGraphError, PartitionOptionError
+from etcoreml.partition.buffers import claim_buffers, initial_values
+from etcoreml.partition.interface import offences
+from etcoreml.partition.node import op_name
+from etcoreml.partition.report import Decision, DelegationReport
+from etcoreml.partition.support import Setting, why_not
+
+_LOGGER = logging.getLogger(__name__)
+_SKIPPED = "the user asked to leave the op out (skip_ops_for_coreml_delegation)"
+_OP_NAME = re.compile(r"[a-z_]\w*(\.\w+)*")
+
+
+class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is untyped
+    """Choose the parts of a program that run as Core ML delegates.
+
+    Args:
+        skip_ops_for_coreml_delegation: Ops to leave outside, by the name the edge program shows,
+            e.g. ``aten.mm.default``; case does not matter.
+        compile_specs: Options, from ``CoreMLBackend.generate_compile_specs``.
+        take_over_mutable_buffer: Whether mutable buffers become Core ML state. A buffer that
+            cannot (iOS18, floating point and an initial value of zero are needed) stays an input
+            and output of the delegate.
+        lower_full_graph: Whether a program that does not go to Core ML as a whole is an error.
+        take_over_constant_data: Whether parameters and constants go into the Core ML model.
+            Otherwise they are inputs of the delegate.
+
+    Attributes:
+        report: The decision about every node of the programs partitioned so far.
+
+    Raises:
+        CompileSpecError: A compile spec is unknown or has an unknown value.
+        PartitionOptionError: Options contradict each other, or a name cannot be an op's.
+    """
+
+    def __init__(
+        self,
+        *,
+        skip_ops_for_coreml_delegation: list[str] | None = None,
+        compile_specs: list[CompileSpec] | None = None,
+        take_over_mutable_buffer: bool | None = True,
+        lower_full_graph: bool = False,
+        take_over_constant_data: bool = True,
+    ) -> None:
+        self.skip_ops_for_coreml_delegation = list(skip_ops_for_coreml_delegation or ())
+        self.take_over_mutable_buffer = bool(take_over_mutable_buffer)
+        self.lower_full_graph = lower_full_graph
+        self.take_over_constant_data = take_over_constant_data
+        self.report = DelegationReport()
+        self._options = decode_options(compile_specs or ())
+        self._check_options()
+        # The list type tells our backend that the partitions are ours.
+        self.delegation_spec = DelegationSpec(
+            CoreMLBackend.__name__, OwnedSpecs(compile_specs or ())
+        )
+        self._skipped = frozenset(map(str.lower, self.skip_ops_for_coreml_delegation))
+        self._setting = Setting(target=self._options.target)
+        self._programs = 0
+        self._not_zero: frozenset[str] = frozenset()
+
+    def _check_options(self) -> None:
+        for name in self.skip_ops_for_coreml_delegation:
+            if not isinstance(name, str) or not _OP_NAME.fullmatch(name.lower()):
+                what = "partitioner: skip_ops_for_coreml_delegation holds something else than an op"
+                raise PartitionOptionError(
+                    what, found=repr(name), expected='a name such as "aten.mm.default"'
+                )
+        contradictions = {
+            "skip_ops_for_coreml_delegation": bool(self.skip_ops_for_coreml_delegation),
+            "take_over_constant_data=False": not self.take_over_constant_data,
+            "take_over_mutable_buffer=False": not self.take_over_mutable_buffer,
+        }
+        for option, is_set in contradictions.items():
+            if self.lower_full_graph and is_set:
+                what = f"partitioner: lower_full_graph=True contradicts {option}"
+                raise PartitionOptionError(what, hint="Leave one of the two out.")
+        if self._options.enumerated_shapes is not None and not self.lower_full_graph:
+            what = "partitioner: enumerated shapes need lower_full_graph=True"
+            raise PartitionOptionError(
+                what, hint="The shapes between delegates would not be among the enumerated ones."
+            )
+
+    def ops_to_not_decompose(
+        self, ep: ExportedProgram
+    ) -> tuple[list[torch._ops.OpOverload], Callable[[Node], bool] | None]:
+        """Return the ops of an ATen program that Core ML takes as they are.
+
+        Args:
+            ep: The program before decomposition, with its real buffers.
+
+        Returns:
+            The ops, and a filter for their nodes (None: every node). An op with a node that
+            Core ML cannot take is decomposed, whose parts it may take.
+        """
+        self._not_zero |= initial_values(ep)
+        kept: dict[torch._ops.OpOverload, bool] = {}
+        for node in ep.graph.nodes:
+            if node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload):
+                fits = not _is_view(node.target) and why_not(node, self._setting) is None
+                kept[node.target] = kept.get(node.target, True) and fits
+        return [op for op, fits in kept.items() if fits], None
+
+    def partition(self, exported_program: ExportedProgram) -> PartitionResult:
+        """Tag the nodes of an edge program that go to Core ML.
+
+        Args:
+            exported_program: The program in edge dialect; its nodes get ``delegation_tag``.
+
+        Raises:
+            BackendConflictError: ExecuTorch would hand the partitions to another class.
+            FullGraphError: ``lower_full_graph`` is set and a node has to stay outside.
+        """
+        claim(CoreMLBackend)
+        _warn_of_decomposed_workflow()
+        reasons, partitions = self._propose(exported_program)
+        tags = {}
+        for partition in partitions:
+            tag = f"tag{partition.id}"
+            tags[tag] = self.delegation_spec
+            for node in partition.nodes:
+                node.meta["delegation_tag"] = tag
+        if self.take_over_constant_data:
+            tag_constant_data(exported_program)
+        buffers = claim_buffers(
+            exported_program, self._options, self._not_zero, self.take_over_mutable_buffer
+        )
+        self._report(exported_program, reasons, buffers)
+        return PartitionResult(tagged_exported_program=exported_program, partition_tags=tags)
+
+    def _propose(self, program: ExportedProgram) -> tuple[dict[Node, str], list[Partition]]:
+        """Return the reason of every node left out, and the partitions of the others."""
+        reasons: dict[Node, str] = {}
+        for node in program.graph.nodes:
+            reason = self._why_not(node)
+            if reason is not None:
+                reasons[node] = reason
+        while True:
+            partitioner = CapabilityBasedPartitioner(
+                program.graph_module, _Support(reasons), allows_single_node_partition=True
+            )
+            partitions = partitioner.propose_partitions()
+            found = dict(offences(program, partitions, self._setting, self.take_over_constant_data))
+            if not found:
+                return reasons, partitions
+            reasons |= found
+
+    def _why_not(self, node: Node) -> str | None:
+        if node.op == "get_attr":
+            return None if all(each.op == "call_function" for each in node.users) else ""
+        if node.op != "call_function":
+            return ""
+        if str(getattr(node.target, "__name__", "")).lower() in self._skipped:
+            return _SKIPPED
+        return why_not(node, self._setting)
+
+    def _report(
+        self, program: ExportedProgram, reasons: dict[Node, str], buffers: dict[Node, str | None]
+    ) -> None:
+        """Record the decisions, and refuse an incomplete graph where a full one was asked for."""
+        decisions = [*self._decisions(program, reasons, buffers)]
+        self._programs += 1
+        for decision in decisions:
+            self.report.add(decision)
+        left_out = [each for each in decisions if not each.delegated]
+        if self.lower_full_graph and left_out:
+            what = "partitioner: lower_full_graph=True, and Core ML cannot take the whole graph"
+            raise FullGraphError(
+                what,
+                found="; ".join(f"{each.op} ({each.node}): {each.reason}" for each in left_out[:5])
+                + (f"; and {len(left_out) - 5} more" if len(left_out) > 5 else ""),
+                hint="Set lower_full_graph=False to run them outside, or rewrite the model.",
+            )
+
+    def _decisions(
+        self, program: ExportedProgram, reasons: dict[Node, str], buffers: dict[Node, str | None]
+    ) -> Iterator[Decision]:
+        for node in program.graph.nodes:
+            if node in buffers:
+                reason = buffers[node]
+                yield Decision(self._programs, node.name, "buffer", reason is None, reason)
+            elif node.op == "call_function":
+                delegated = "delegation_tag" in node.meta
+                reason = None if delegated else reasons.get(node, "no partition could take it in")
+                yield Decision(self._programs, node.name, op_name(node), delegated, reason)
+
+
+class _Support(OperatorSupportBase):  # type: ignore[misc] # torch is untyped
+    """What torch's partitioner asks: is a node among those that go in?"""
+
+    def __init__(self, reasons: dict[Node, str]) -> None:
+        self._reasons = reasons
+
+    def is_node_supported(self, submodules: object, node: Node) -> bool:
+        return node not in self._reasons
+
+
+def _is_view(op: torch._ops.OpOverload) -> bool:
+    """Whether an op returns a view of its first argument; ExecuTorch replaces those itself."""
+    arguments = op._schema.arguments
+    alias = arguments[0].alias_info if arguments else None
+    return alias is not None and not alias.is_write
+
+
+def _warn_of_decomposed_workflow() -> None:
+    """Log when ops were decomposed before the partitioner could ask for them."""
+    if running(EdgeProgramManager.to_backend) and not running(to_edge_transform_and_lower):
+        _LOGGER.warning(
+            "DEPRECATION WARNING: to_edge() + to_backend() decomposes ops that Core ML has, such "
+            "as attention, before CoreMLPartitioner sees them; to_edge_transform_and_lower() "
+            "keeps them."
+        )

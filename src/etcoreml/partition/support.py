@@ -1,0 +1,444 @@
+"""Can Core ML take this node? The rules, as data.
+
+What enters is a node and the settings of the lowering; what leaves is the reason why the node has
+to stay outside of the delegate, or None. A rule states the ops it is about, the condition, the
+reason a user reads, where the limit is discussed, and the version it was verified with. Rules
+about every op come first; the first that applies gives the reason.
+
+The rules describe coremltools' conversion and Core ML's semantics, never what the portable engine
+of this package can run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.fx import Node
+
+from etcoreml.compiler.torch_ops import has_converter
+from etcoreml.mil.ct import coremltools
+from etcoreml.partition.node import argument, is_static, op_name, operand, operands, results
+
+ct = coremltools()
+
+MAX_RANK = 5
+_FACTS = "measured, see the tests of this file"
+_ISSUES = "https://github.com/apple/coremltools/issues/"
+_EXECUTORCH = "https://github.com/pytorch/executorch/issues/"
+
+# Dtypes a delegate can take in or hand out. Core ML computes int64 as int32 and float64 as float32.
+_DTYPES = frozenset(
+    {
+        torch.bool,
+        torch.float16,
+        torch.float32,
+        torch.float64,
+        torch.int32,
+        torch.int64,
+    }
+)
+_OPERAND_DTYPES = _DTYPES | {torch.int16}
+
+# Ops of quantised programs read and write integers of few bits on purpose.
+_QUANTISATION_NAMESPACES = ("quantized_decomposed.", "torchao.", "quant.")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the rules may ask about the lowering.
+
+    Attributes:
+        target: ``coremltools.target`` the model must run on.
+    """
+
+    target: Any
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One limit of Core ML or of its converter.
+
+    Attributes:
+        ops: The ops it is about, e.g. ``aten.add.Tensor``; empty for every op.
+        applies: Whether a node is beyond the limit.
+        reason: What the user is told, a sentence without a full stop.
+        link: Where the limit is discussed.
+        verified: The version it was last seen with.
+    """
+
+    ops: Collection[str]
+    applies: Callable[[Node, Setting], bool]
+    reason: str
+    link: str = _FACTS
+    verified: str = field(default="coremltools 9.0")
+
+
+def why_not(node: Node, setting: Setting) -> str | None:
+    """Return why a call node has to stay outside of Core ML, or None when it need not.
+
+    Args:
+        node: A ``call_function`` node of an edge or ATen program, with ``meta["val"]``.
+        setting: The lowering it is for.
+    """
+    name = op_name(node)
+    for rule in (*GENERAL_RULES, *_RULES_BY_OP.get(name, ())):
+        if rule.applies(node, setting):
+            return rule.reason
+    return None
+
+
+# Conditions ------------------------------------------------------------------------------------
+
+
+def _always(node: Node, setting: Setting) -> bool:
+    return True
+
+
+def _is_control_flow(node: Node, setting: Setting) -> bool:
+    return isinstance(node.target, torch._ops.HigherOrderOperator)
+
+
+def _is_in_place(node: Node, setting: Setting) -> bool:
+    name = op_name(node)
+    return name.startswith("aten.") and name.split(".")[1].endswith("_")
+
+
+def _has_no_converter(node: Node, setting: Setting) -> bool:
+    return not has_converter(_lookup_name(node))
+
+
+def _has_foreign_dtype(node: Node, setting: Setting) -> bool:
+    if op_name(node).startswith(_QUANTISATION_NAMESPACES):
+        return False
+    return any(each.dtype not in _OPERAND_DTYPES for each in operands(node)) or any(
+        each.dtype not in _DTYPES for each in results(node)
+    )
+
+
+def _needs_fp16_interface(node: Node, setting: Setting) -> bool:
+    tensors = operands(node) + results(node)
+    return setting.target < ct.target.iOS16 and any(t.dtype == torch.float16 for t in tensors)
+
+
+def _has_high_rank(node: Node, setting: Setting) -> bool:
+    tensors = operands(node) + results(node)
+    return any(each.dim() > MAX_RANK for each in tensors) and not _is_reshaped_transpose(node)
+
+
+def _is_reshaped_transpose(node: Node) -> bool:
+    """Whether a node is part of reshape (rank > 5), transpose, reshape (rank <= 5).
+
+    coremltools rewrites that chain with tensors of rank 4 when the shapes are static
+    (pass ``expand_high_rank_reshape_and_transpose``) and nothing else reads what lies between.
+    """
+    head = node
+    while operands(head) and operands(head)[0].dim() > MAX_RANK:
+        head = head.all_input_nodes[0]
+    chain = [head]
+    while results(chain[-1]) and results(chain[-1])[0].dim() > MAX_RANK:
+        if len(chain[-1].users) != 1 or not is_static(results(chain[-1])[0].shape):
+            return False
+        chain.append(next(iter(chain[-1].users)))
+    kinds = [_CHAIN_KINDS.get(op_name(each)) for each in chain]
+    return node in chain and [kind for kind in kinds if kind != "copy"] == [
+        "reshape",
+        "transpose",
+        "reshape",
+    ]
+
+
+_CHAIN_KINDS = {
+    "aten.view.default": "reshape",
+    "aten.view_copy.default": "reshape",
+    "aten.reshape.default": "reshape",
+    "aten._unsafe_view.default": "reshape",
+    "aten.permute.default": "transpose",
+    "aten.permute_copy.default": "transpose",
+    "aten.transpose.int": "transpose",
+    "aten.transpose_copy.int": "transpose",
+    "aten.clone.default": "copy",
+    "aten.contiguous.default": "copy",
+    "dim_order_ops._clone_dim_order.default": "copy",
+}
+
+
+def _has_memory_format(node: Node, setting: Setting) -> bool:
+    if node.kwargs.get("memory_format") not in (
+        None,
+        torch.contiguous_format,
+        torch.preserve_format,
+    ):
+        return True
+    order = node.kwargs.get("dim_order")
+    if order is not None and list(order) != list(range(len(order))):
+        return True
+    # What enters a delegate has to be contiguous; inside, the order of dimensions has no meaning.
+    return any(
+        each.op == "placeholder" and _is_permuted(tensor)
+        for each in node.all_input_nodes
+        if isinstance(tensor := each.meta.get("val"), torch.Tensor)
+    )
+
+
+def _is_permuted(tensor: torch.Tensor) -> bool:
+    """Whether the dimensions of a tensor do not lie in memory in their own order."""
+    return tuple(tensor.dim_order()) != tuple(range(tensor.dim()))
+
+
+def _is_scaled(*names: str) -> Callable[[Node, Setting], bool]:
+    """Whether one of the scale arguments differs from 1."""
+
+    def applies(node: Node, setting: Setting) -> bool:
+        return any(argument(node, name) != 1 for name in names)
+
+    return applies
+
+
+def _has_integer_operand(node: Node, setting: Setting) -> bool:
+    return any(not each.dtype.is_floating_point for each in operands(node))
+
+
+def _has_integer_result(node: Node, setting: Setting) -> bool:
+    return any(each.dtype != torch.bool for each in results(node))
+
+
+def _reduces_all(node: Node, setting: Setting) -> bool:
+    return argument(node, "dim") is None
+
+
+def _is_unbatched(node: Node, setting: Setting) -> bool:
+    x, weight = operand(node, "input"), operand(node, "weight")
+    return x is None or weight is None or x.dim() < weight.dim()
+
+
+def _has_rank_one_operand(node: Node, setting: Setting) -> bool:
+    return any(each.dim() == 1 for each in operands(node))
+
+
+def _uses_indices(node: Node, setting: Setting) -> bool:
+    return any(op_name(user) == "getitem" and user.args[1] == 1 for user in node.users)
+
+
+def _is_dilated(node: Node, setting: Setting) -> bool:
+    return any(step != 1 for step in argument(node, "dilation"))
+
+
+def _is_dilated_or_indexed(node: Node, setting: Setting) -> bool:
+    return _is_dilated(node, setting) or _uses_indices(node, setting)
+
+
+def _overrides_divisor(node: Node, setting: Setting) -> bool:
+    return argument(node, "divisor_override") is not None
+
+
+def _crops(node: Node, setting: Setting) -> bool:
+    return any(not isinstance(size, int) or size < 0 for size in argument(node, "pad"))
+
+
+def _pads_otherwise(node: Node, setting: Setting) -> bool:
+    return argument(node, "mode") not in (
+        "constant",
+        "reflect",
+        "replicate",
+    ) or _crops(node, setting)
+
+
+def _groups_heads(node: Node, setting: Setting) -> bool:
+    query, key = operand(node, "query"), operand(node, "key")
+    return query is None or key is None or query.shape[:-2] != key.shape[:-2]
+
+
+# Rules -----------------------------------------------------------------------------------------
+
+GENERAL_RULES: tuple[Rule, ...] = (
+    Rule((), _is_control_flow, "control flow runs outside of delegates"),
+    Rule((), _is_in_place, "an op in place is converted only after it was made functional"),
+    Rule((), _has_no_converter, "coremltools has no converter for the op"),
+    Rule(
+        (),
+        _has_foreign_dtype,
+        "Core ML takes bool, float16, float32 and int32 tensors only",
+        _EXECUTORCH + "11686",
+    ),
+    Rule(
+        (),
+        _needs_fp16_interface,
+        "float16 tensors need minimum_deployment_target iOS16 or later",
+    ),
+    Rule((), _has_high_rank, "Core ML takes tensors up to rank 5", _ISSUES + "1723"),
+    Rule((), _has_memory_format, "Core ML takes contiguous tensors only"),
+)
+
+OP_RULES: tuple[Rule, ...] = (
+    # Wrong numbers: the conversion succeeds and the model computes something else.
+    Rule(
+        ("aten.add.Tensor", "aten.sub.Tensor", "aten.add.Scalar", "aten.sub.Scalar"),
+        _is_scaled("alpha"),
+        "coremltools ignores alpha",
+        _ISSUES + "2573",
+    ),
+    Rule(
+        ("aten.diagonal.default", "aten.diagonal_copy.default"),
+        _always,
+        "coremltools gives the diagonal a wrong shape",
+        _ISSUES + "2565",
+    ),
+    Rule(("aten.atan2.default",), _always, "coremltools computes atan2(0, -1) as 0"),
+    Rule(
+        ("aten.triu.default", "aten.tril.default"),
+        _always,
+        "coremltools turns infinities in the dropped half into NaN",
+    ),
+    Rule(
+        ("aten.rms_norm.default",),
+        _always,
+        "coremltools' rms_norm is inaccurate for small values and NaN for zeros",
+        _ISSUES + "2821",
+    ),
+    # Crashes at run time.
+    Rule(
+        ("aten.argmax.default", "aten.argmin.default"),
+        _reduces_all,
+        "Core ML has no reduction over all dimensions at once for it",
+        _EXECUTORCH + "11715",
+    ),
+    # Slow: the converter's translation is worse than the decomposition.
+    Rule(
+        ("aten.repeat_interleave.self_int", "aten.repeat_interleave.self_Tensor"),
+        _always,
+        "coremltools' translation is slower than the decomposition",
+    ),
+    # Failures: the converter exists and raises, which would abort the whole lowering.
+    Rule(
+        ("aten.acosh.default", "aten.asinh.default"),
+        _always,
+        "coremltools does not implement the op",
+        _ISSUES + "2569",
+    ),
+    Rule(
+        ("aten.rand.default",),
+        _always,
+        "coremltools does not implement the op",
+        _EXECUTORCH + "11722",
+    ),
+    Rule(
+        ("aten.rsub.Scalar", "aten.rsub.Tensor"),
+        _is_scaled("alpha"),
+        "coremltools does not convert alpha",
+    ),
+    Rule(
+        ("aten.addmm.default", "aten.baddbmm.default"),
+        _is_scaled("alpha", "beta"),
+        "coremltools does not convert alpha and beta",
+    ),
+    Rule(
+        tuple(
+            f"aten.{name}.default"
+            for name in (
+                "ceil",
+                "exp",
+                "floor",
+                "log2",
+                "reciprocal",
+                "round",
+                "rsqrt",
+                "sigmoid",
+                "sqrt",
+                "hardshrink",
+            )
+        ),
+        _has_integer_operand,
+        "the op takes floating-point tensors in Core ML",
+    ),
+    Rule(
+        (
+            *tuple(
+                f"aten.{name}.{overload}"
+                for name in ("bitwise_and", "bitwise_or", "bitwise_xor")
+                for overload in ("Tensor", "Scalar")
+            ),
+            "aten.bitwise_not.default",
+        ),
+        _has_integer_result,
+        "Core ML has the op for bool tensors only",
+    ),
+    Rule(
+        (
+            *tuple(
+                f"aten.{name}.default"
+                for name in (
+                    "affine_grid_generator",
+                    "cosine_similarity",
+                    "fft_rfft",
+                    "hann_window",
+                    "lerp",
+                    "linalg_inv",
+                    "linalg_inv_ex",
+                    "mse_loss",
+                    "nll_loss_nd",
+                    "stft",
+                )
+            ),
+            "aten.lerp.Scalar",
+            "aten.lerp.Tensor",
+            "aten.stft.center",
+        ),
+        _always,
+        "coremltools does not convert the op as torch.export writes it",
+    ),
+    Rule(
+        ("aten.convolution.default", *(f"aten.conv{n}d.default" for n in (1, 2, 3))),
+        _is_unbatched,
+        "Core ML's convolution takes batched tensors",
+    ),
+    Rule(
+        ("aten.matmul.default", "aten.mv.default"),
+        _has_rank_one_operand,
+        "coremltools does not multiply with a vector",
+    ),
+    Rule(
+        ("aten.max_pool2d_with_indices.default", "aten.max_pool3d_with_indices.default"),
+        _is_dilated_or_indexed,
+        "Core ML's max pooling has neither dilation nor indices",
+    ),
+    Rule(
+        tuple(f"aten.max_pool{n}d.default" for n in (1, 2, 3)),
+        _is_dilated,
+        "Core ML's max pooling has no dilation",
+    ),
+    Rule(
+        tuple(f"aten.avg_pool{n}d.default" for n in (2, 3)),
+        _overrides_divisor,
+        "Core ML's average pooling has no divisor",
+    ),
+    Rule(("aten.constant_pad_nd.default",), _crops, "Core ML pads by sizes of zero or more"),
+    Rule(
+        ("aten.pad.default",),
+        _pads_otherwise,
+        "Core ML pads by sizes of zero or more, with constants, by reflection or replication",
+    ),
+    Rule(
+        ("aten.scaled_dot_product_attention.default",),
+        _groups_heads,
+        "Core ML's attention takes as many key heads as query heads",
+    ),
+)
+
+
+def _lookup_name(node: Node) -> str:
+    """Return the name coremltools looks a node's converter up by."""
+    return str(getattr(node.target, "__name__", node.target))
+
+
+def _by_op() -> dict[str, tuple[Rule, ...]]:
+    table: dict[str, tuple[Rule, ...]] = {}
+    for rule in OP_RULES:
+        for name in rule.ops:
+            table[name] = (*table.get(name, ()), rule)
+    return table
+
+
+_RULES_BY_OP = _by_op()
