@@ -104,9 +104,8 @@ class Directory:
         for key, child in self.children.items():
             if key != child.name:
                 # Apple's runtime looks a file up by key but extracts it by name.
-                what = f"blob: a child of directory {self.name!r} is filed under another name"
                 raise BlobNameError(
-                    what,
+                    f"blob: a child of directory {self.name!r} is filed under another name",
                     found=f"key {key[:80]!a} for {child.name!r}",
                     expected="the child's own name",
                 )
@@ -175,8 +174,9 @@ class Directory:
         try:
             return _from_path(path, name, ())
         except OSError as error:
-            what = f"blob: cannot read the directory {path}"
-            raise BlobPathError(what, found=error, expected="readable files") from error
+            raise BlobPathError(
+                f"blob: cannot read the directory {path}", found=error, expected="readable files"
+            ) from error
 
     def find(self, path: str) -> Node | None:
         """Return the file or directory at ``path`` ("a/b/c", relative), or None."""
@@ -196,9 +196,8 @@ class Directory:
         node = self.find(path)
         if isinstance(node, File):
             return node.data
-        what = f"blob: no file {path!r} in {self.name!r}"
         raise BlobPathError(
-            what,
+            f"blob: no file {path!r} in {self.name!r}",
             found="nothing of that name" if node is None else "a directory",
             expected=f"one of {[name for name, _ in self.walk()][:20]}",
         )
@@ -239,9 +238,8 @@ class Directory:
             _write_tree(self, partial)
             partial.rename(destination)
         except OSError as error:
-            what = f"blob: cannot extract {self.name!r} to {destination}"
             raise BlobPathError(
-                what,
+                f"blob: cannot extract {self.name!r} to {destination}",
                 found=error,
                 expected="a path that does not exist, in a writable directory",
             ) from error
@@ -264,9 +262,8 @@ def check_name(name: str) -> None:
         problem = f"longer than {MAX_NAME_NBYTES} bytes"
     else:
         return
-    what = f"blob: a name is {problem}"
     raise BlobNameError(
-        what,
+        f"blob: a name is {problem}",
         found=ascii(name[:80]),
         expected="a file name without '/', '\\' and NUL, other than '.' and '..'",
     )
@@ -308,9 +305,8 @@ def _from_mapping(name: str, mapping: Mapping[str, Content], level: int) -> Dire
 def _from_path(path: Path, name: str, ancestors: tuple[Path, ...]) -> Directory:
     here = path.resolve(strict=True)
     if here in ancestors:
-        what = f"blob: a symbolic link leads back to a directory that holds it: {path}"
         raise BlobCycleError(
-            what,
+            f"blob: a symbolic link leads back to a directory that holds it: {path}",
             expected="a tree",
         )
     if len(ancestors) >= MAX_DEPTH:
@@ -322,9 +318,8 @@ def _from_path(path: Path, name: str, ancestors: tuple[Path, ...]) -> Directory:
         elif entry.is_file():
             children[entry.name] = File(entry.name, _view_file(entry))
         else:
-            what = f"blob: cannot store {entry}"
             raise BlobPathError(
-                what,
+                f"blob: cannot store {entry}",
                 found="a broken link or a special file",
                 expected="a file or a directory",
             )

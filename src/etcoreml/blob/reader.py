@@ -77,9 +77,8 @@ def read_blob(data: Buffer) -> Directory:
         if node.kind is NodeKind.FILE:
             end = node.offset + node.size
             if end > data_nbytes:
-                what = f"{where}, file {node.name!r}, lies outside the data"
                 raise BlobRegionError(
-                    what,
+                    f"{where}, file {node.name!r}, lies outside the data",
                     found=f"bytes {node.offset} to {end}",
                     expected=f"within the {data_nbytes} bytes before the metadata",
                 )
@@ -99,9 +98,8 @@ def _find_metadata(view: memoryview) -> tuple[object, int]:
     """Return the parsed metadata, and how many bytes precede it."""
     end = _padding_start(view)
     if not end or view[end - 1] != ord("{"):
-        what = "blob: it does not end in metadata"
         raise BlobFooterError(
-            what,
+            "blob: it does not end in metadata",
             found=f"{bytes(view[max(0, end - 16) : end])!r} at the end",
             expected="a reversed JSON object",
             hint="This is a reference: use read_reference." if is_reference(view) else None,
@@ -142,11 +140,11 @@ def _parse_start(tail: bytes) -> tuple[object, int]:
         if not tail[:nbytes].isascii():
             metadata = _DECODER.decode(tail[:nbytes].decode())
     except RecursionError as error:
-        what = "blob: the metadata is nested too deeply"
-        raise BlobSchemaError(what) from error
+        raise BlobSchemaError("blob: the metadata is nested too deeply") from error
     except UnicodeDecodeError as error:
-        what = "blob: the metadata is not UTF-8"
-        raise BlobFooterError(what, found=error, expected="UTF-8") from error
+        raise BlobFooterError(
+            "blob: the metadata is not UTF-8", found=error, expected="UTF-8"
+        ) from error
     return metadata, nbytes
 
 
@@ -167,9 +165,8 @@ def _no_object(error: json.JSONDecodeError, end: int) -> BlobFooterError | BlobM
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        what = "blob: an object of the metadata repeats a key"
         raise BlobSchemaError(
-            what,
+            "blob: an object of the metadata repeats a key",
             found=f"{len(pairs)} pairs for {len(result)} keys",
             expected="each key once",
         )
@@ -178,9 +175,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _integer(digits: str) -> int:
     if len(digits) > _MAX_DIGITS:
-        what = "blob: a number of the metadata is too large"
         raise BlobSchemaError(
-            what,
+            "blob: a number of the metadata is too large",
             found=f"{len(digits)} digits",
             expected="a 64-bit integer",
         )
@@ -188,8 +184,7 @@ def _integer(digits: str) -> int:
 
 
 def _constant(name: str) -> None:
-    what = "blob: the metadata is not JSON"
-    raise BlobFooterError(what, found=name, expected="a number")
+    raise BlobFooterError("blob: the metadata is not JSON", found=name, expected="a number")
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_constant=_constant)
@@ -198,9 +193,10 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse
 def _read_nodes(metadata: object) -> list[object]:
     nodes = metadata.get("nodes") if isinstance(metadata, dict) else None
     if not isinstance(nodes, list) or not nodes:
-        what = "blob: the metadata has no nodes"
         raise BlobSchemaError(
-            what, found=type(nodes).__name__, expected="a list with at least a root"
+            "blob: the metadata has no nodes",
+            found=type(nodes).__name__,
+            expected="a list with at least a root",
         )
     return nodes
 
@@ -234,12 +230,14 @@ def _read_description(entry: object, where: str) -> _Description:
         },
     )
     if result.kind is NodeKind.FILE and result.children:
-        what = f"{where} is a file and has children"
-        raise BlobSchemaError(what, found=len(result.children), expected="none")
-    if result.kind is NodeKind.DIRECTORY and (result.offset or result.size):
-        what = f"{where} is a directory and has data"
         raise BlobSchemaError(
-            what, found=f"offset {result.offset}, size {result.size}", expected="0 and 0"
+            f"{where} is a file and has children", found=len(result.children), expected="none"
+        )
+    if result.kind is NodeKind.DIRECTORY and (result.offset or result.size):
+        raise BlobSchemaError(
+            f"{where} is a directory and has data",
+            found=f"offset {result.offset}, size {result.size}",
+            expected="0 and 0",
         )
     return result
 
@@ -248,24 +246,25 @@ def _read_kind(value: object, where: str) -> NodeKind:
     try:
         return NodeKind(_expect(value, int, where, "'kind'"))
     except ValueError as error:
-        what = f"{where}: unknown kind"
-        raise BlobSchemaError(what, found=value, expected="0 (file) or 1 (directory)") from error
+        raise BlobSchemaError(
+            f"{where}: unknown kind", found=value, expected="0 (file) or 1 (directory)"
+        ) from error
 
 
 def _read_size(value: object, where: str, part: str) -> int:
     size = _expect(value, int, where, part)
     if not 0 <= size < 1 << 64:
-        what = f"{where}: {part} is out of range"
-        raise BlobSchemaError(what, found=size, expected="an unsigned 64-bit integer")
+        raise BlobSchemaError(
+            f"{where}: {part} is out of range", found=size, expected="an unsigned 64-bit integer"
+        )
     return size
 
 
 def _expect(value: object, kind: type[_T], where: str, part: str) -> _T:
     # bool is a subclass of int, and not a number in JSON.
     if not isinstance(value, kind) or isinstance(value, bool):
-        what = f"{where}: {part} has the wrong type or is missing"
         raise BlobSchemaError(
-            what,
+            f"{where}: {part} has the wrong type or is missing",
             found=type(value).__name__,
             expected=kind.__name__,
         )
@@ -275,23 +274,20 @@ def _expect(value: object, kind: type[_T], where: str, part: str) -> _T:
 def _claim(child: int, parent: int, parents: list[int | None], where: str) -> None:
     """Give a node to its directory; every node has one, and stands before it."""
     if child >= len(parents):
-        what = f"{where} has a child that does not exist"
         raise BlobIndexError(
-            what,
+            f"{where} has a child that does not exist",
             found=f"index {child}",
             expected=f"less than {len(parents)}",
         )
     if child >= parent:
-        what = f"{where} has itself or a later node as a child"
         raise BlobCycleError(
-            what,
+            f"{where} has itself or a later node as a child",
             found=f"index {child}",
             expected="children before their directory",
         )
     if parents[child] is not None:
-        what = f"{where} has a child that another directory has, or has it twice"
         raise BlobCycleError(
-            what,
+            f"{where} has a child that another directory has, or has it twice",
             found=f"index {child}, already in node {parents[child]}",
             expected="one directory for each node",
         )
@@ -303,9 +299,8 @@ def _check_overlap(regions: list[tuple[int, int, int]], nodes: list[Node]) -> No
     regions.sort()
     for (_, end, left), (start, _, right) in pairwise(regions):
         if start < end:
-            what = f"blob: files {nodes[left].name!r} and {nodes[right].name!r} share bytes"
             raise BlobOverlapError(
-                what,
+                f"blob: files {nodes[left].name!r} and {nodes[right].name!r} share bytes",
                 found=f"node {right} at {start}, before the end of node {left} at {end}",
                 expected="regions that do not overlap",
             )
@@ -314,13 +309,13 @@ def _check_overlap(regions: list[tuple[int, int, int]], nodes: list[Node]) -> No
 def _root(nodes: list[Node], parents: list[int | None]) -> Directory:
     root = nodes[-1]
     if not isinstance(root, Directory):
-        what = "blob: the root is a file"
-        raise BlobSchemaError(what, found=root.name, expected="a directory as the last node")
+        raise BlobSchemaError(
+            "blob: the root is a file", found=root.name, expected="a directory as the last node"
+        )
     orphans = [index for index, parent in enumerate(parents[:-1]) if parent is None]
     if orphans:
-        what = "blob: nodes belong to no directory"
         raise BlobCycleError(
-            what,
+            "blob: nodes belong to no directory",
             found=f"nodes {orphans[:20]}",
             expected="one directory for each node but the last, which is the root",
         )

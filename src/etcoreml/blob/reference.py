@@ -43,11 +43,9 @@ class Reference:
 
     def __post_init__(self) -> None:
         if not self.key:
-            what = "blob: a reference has an empty key"
-            raise BlobReferenceError(what)
+            raise BlobReferenceError("blob: a reference has an empty key")
         if self.function_name == "":
-            what = "blob: a reference has an empty function name"
-            raise BlobReferenceError(what)
+            raise BlobReferenceError("blob: a reference has an empty function name")
 
 
 def is_reference(data: Buffer) -> bool:
@@ -66,9 +64,8 @@ def read_reference(data: Buffer) -> Reference:
             with a string ``key`` and optionally a string ``functionName`` and an int ``version``.
     """
     if not is_reference(data):
-        what = "blob: the payload is not a reference"
         raise BlobReferenceError(
-            what,
+            "blob: the payload is not a reference",
             found=bytes(view_bytes(data)[: len(REFERENCE_MAGIC)]),
             expected=REFERENCE_MAGIC,
             hint="Read it with read_blob.",
@@ -76,8 +73,9 @@ def read_reference(data: Buffer) -> Reference:
     try:
         fields = json.loads(str(view_bytes(data)[len(REFERENCE_MAGIC) :], "utf-8"))
     except (ValueError, RecursionError) as error:
-        what = "blob: a reference is not JSON"
-        raise BlobReferenceError(what, found=error, expected="a UTF-8 JSON object") from error
+        raise BlobReferenceError(
+            "blob: a reference is not JSON", found=error, expected="a UTF-8 JSON object"
+        ) from error
     _expect(fields, dict, "the payload")
     key = _expect(fields.get("key"), str, "'key'")
     function_name = fields.get("functionName")
@@ -99,16 +97,16 @@ def write_reference(reference: Reference) -> bytes:
     try:
         return REFERENCE_MAGIC + json.dumps(fields, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        what = "blob: a reference cannot be written"
-        raise BlobReferenceError(what, found=error, expected="Unicode text") from error
+        raise BlobReferenceError(
+            "blob: a reference cannot be written", found=error, expected="Unicode text"
+        ) from error
 
 
 def _expect(value: object, kind: type[_T], part: str) -> _T:
     # bool is a subclass of int, and not a number in JSON.
     if not isinstance(value, kind) or isinstance(value, bool):
-        what = f"blob: {part} of a reference has the wrong type or is missing"
         raise BlobReferenceError(
-            what,
+            f"blob: {part} of a reference has the wrong type or is missing",
             found=type(value).__name__,
             expected=kind.__name__,
         )

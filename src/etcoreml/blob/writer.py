@@ -37,13 +37,11 @@ def write_blob(root: Directory, *, alignment: int = 1) -> bytes:
         executorch 1.5.1 ``backends/apple/coreml/runtime/inmemoryfs`` (the format).
     """
     if alignment < 1:
-        what = "blob: the alignment is not positive"
-        raise UsageError(what, found=alignment, expected=">= 1")
+        raise UsageError("blob: the alignment is not positive", found=alignment, expected=">= 1")
     for path, file in root.walk():
         if not file.nbytes:
-            what = f"blob: the file {path!r} is empty"
             raise BlobEmptyFileError(
-                what,
+                f"blob: the file {path!r} is empty",
                 expected="at least one byte: executorch's own writer crashes on an empty file",
             )
     parts: list[memoryview | bytes] = []
@@ -52,9 +50,8 @@ def write_blob(root: Directory, *, alignment: int = 1) -> bytes:
     parts += [bytes(-end % alignment), _encode(nodes)]
     blob = b"".join(parts)
     if blob.startswith(REFERENCE_MAGIC):
-        what = f"blob: the file contents begin with {REFERENCE_MAGIC!r}"
         raise BlobReferenceError(
-            what,
+            f"blob: the file contents begin with {REFERENCE_MAGIC!r}",
             expected="other bytes: the runtime would take this blob for a reference",
         )
     return blob
@@ -97,9 +94,8 @@ def _encode(nodes: list[dict[str, object]]) -> bytes:
     # quote that two chunks share. Names hold no backslash, so each of these is such a quote.
     metadata = text.replace('\\"', "\\u0022").encode()
     if len(metadata) > MAX_METADATA_NBYTES:
-        what = "blob: the metadata is too long"
         raise BlobMetadataSizeError(
-            what,
+            "blob: the metadata is too long",
             found=f"{len(metadata)} bytes for {len(nodes)} nodes",
             expected=f"at most {MAX_METADATA_NBYTES} bytes",
         )
