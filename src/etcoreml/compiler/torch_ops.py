@@ -30,14 +30,16 @@ def _clone_dim_order(context: Any, node: Any) -> None:
 
 
 # Op name in coremltools' spelling (lower case, without ``aten`` and ``default``) to converter.
+# An op of another namespace is converted by its name with ``::`` and looked up with a dot.
 # split_copy: https://github.com/apple/coremltools/pull/2563, after 9.0.
-# dim_order_ops with a dot: coremltools 9.0 knows the names with ``::`` only, and no clone.
+# dim_order_ops: coremltools 9.0 lacks the clone, and the names with a dot.
 OWN_CONVERTERS: Mapping[str, Callable[[Any, Any], None]] = MappingProxyType(
     {
         "split_copy": _torch.ops.split,
         "dim_order_ops._to_dim_order_copy": _torch.dim_order_ops._to_dim_order_copy,
         "dim_order_ops._empty_dim_order": _torch.dim_order_ops._empty_dim_order,
         "dim_order_ops._clone_dim_order": _clone_dim_order,
+        "dim_order_ops::_clone_dim_order": _clone_dim_order,
     }
 )
 
