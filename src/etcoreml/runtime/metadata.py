@@ -102,3 +102,16 @@ def _parse_names(entry: dict[str, Any], key: str) -> tuple[str, ...]:
 
 def _shape_error(expected: str, found: object) -> PackageError:
     return PackageError("metadata.json is malformed", found=repr(found)[:200], expected=expected)
+
+
+def parse_debug_handles(data: bytes | memoryview) -> frozenset[int]:
+    """Return the debug handles of the ATen nodes that ``debug_info.json`` knows.
+
+    Raises:
+        PackageError: It is not JSON of the documented shape.
+    """
+    try:
+        symbols = json.loads(bytes(data))["debugSymbolToHandles"]
+        return frozenset(int(handle) for handles in symbols.values() for handle in handles)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise PackageError("debug_info.json is malformed", found=repr(error)) from error

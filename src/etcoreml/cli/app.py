@@ -1,0 +1,65 @@
+"""The typer application: sub-commands, exit codes, and how an error is shown."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import etcoreml
+from etcoreml.cli.export import export
+from etcoreml.cli.inspect import inspect
+from etcoreml.cli.render import print_error
+from etcoreml.cli.run import run as run_model
+from etcoreml.errors import EtCoreMLError
+
+app = typer.Typer(
+    name="etcoreml",
+    help="Lower PyTorch models to Core ML for ExecuTorch, and run the result on any machine.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_state = {"traceback": False}
+
+
+def _print_version(requested: bool) -> None:
+    if requested:
+        typer.echo(f"etcoreml {etcoreml.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show the Python traceback of an error.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Lower PyTorch models to Core ML for ExecuTorch, and run the result on any machine."""
+    _state["traceback"] = traceback
+
+
+app.command(name="export")(export)
+app.command(name="run")(run_model)
+app.command(name="inspect")(inspect)
+
+
+def run() -> None:
+    """Run the command line; errors of our tree become a message and an exit code."""
+    try:
+        app()
+    except EtCoreMLError as error:
+        if _state["traceback"]:
+            raise
+        print_error(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

