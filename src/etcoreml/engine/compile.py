@@ -1,0 +1,113 @@
+"""A program's function to a session.
+
+Enters: :class:`MilProgram`. Leaves: :class:`Session`, compiled for the devices of this machine.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import openvino as ov
+
+from etcoreml.engine.devices import choose_devices, device_string
+from etcoreml.engine.fork import core
+from etcoreml.engine.graph import partial_sizes
+from etcoreml.engine.session import Port, Session
+from etcoreml.engine.translate import translate
+from etcoreml.errors import EngineError, ModelError, UsageError
+from etcoreml.mil.program import Function, MilProgram, TensorType
+from etcoreml.mil.program import Output as MilOutput
+
+
+def compile_function(
+    program: MilProgram,
+    *,
+    function: str | None = None,
+    compute_unit: str = "all",
+    numerics: str = "fast",
+    threads: int | None = None,
+    profiling: bool = False,
+) -> Session:
+    """Compile one function.
+
+    Args:
+        program: The program.
+        function: Its name; the program's default function if None.
+        compute_unit: ``all``, ``cpu_only``, ``cpu_and_gpu`` or ``cpu_and_ne``.
+        numerics: See ``numerics.py``.
+        threads: CPU threads per inference; None leaves the choice to OpenVINO.
+        profiling: Whether to time every op; costs about 1 %.
+
+    Raises:
+        ModelError: The program has no such function.
+        UsageError: ``threads`` is not positive, or the numerics mode is not available.
+        UnsupportedOpError: An op, or one option of it, cannot be run.
+        DeviceError: The compute unit is unknown.
+        EngineError: OpenVINO cannot compile the model.
+    """
+    if threads is not None and threads < 1:
+        raise UsageError("engine: threads must be positive", found=threads)
+    chosen = _function(program, function)
+    devices = choose_devices(compute_unit, core().available_devices)
+    model = translate(chosen, numerics=numerics)
+    outputs = tuple(
+        _output_port(value, result)
+        for value, result in zip(chosen.outputs, model.get_results(), strict=True)
+    )
+    try:
+        compiled = core().compile_model(
+            model, device_string(devices), _properties(threads, profiling)
+        )
+    except RuntimeError as error:
+        raise EngineError(
+            f"engine: OpenVINO cannot compile function {chosen.name!r} for {', '.join(devices)}",
+            found=str(error).strip().splitlines()[-1],
+        ) from error
+    return Session(
+        compiled,
+        function=chosen.name,
+        devices=devices,
+        inputs=tuple(_input_port(value) for value in chosen.inputs),
+        outputs=outputs,
+    )
+
+
+def _function(program: MilProgram, name: str | None) -> Function:
+    name = program.default_function if name is None else name
+    if name in program.functions:
+        return program.functions[name]
+    raise ModelError(
+        "the program has no such function",
+        found=repr(name),
+        expected=f"one of {list(program.functions)}",
+    )
+
+
+def _properties(threads: int | None, profiling: bool) -> dict[str, Any]:
+    properties: dict[str, Any] = {
+        # Left alone, OpenVINO computes in bf16 where the CPU has it, and quantises activations.
+        "INFERENCE_PRECISION_HINT": "f32",
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+    }
+    if threads is not None:
+        properties["INFERENCE_NUM_THREADS"] = threads
+    if profiling:
+        properties["PERF_COUNT"] = True
+    return properties
+
+
+def _input_port(value: MilOutput) -> Port:
+    assert isinstance(value.type, TensorType)
+    return Port(value.name, value.type.dtype, value.type.shape or ())
+
+
+def _output_port(value: MilOutput, result: ov.Node) -> Port:
+    """Describe an output. OpenVINO may know a dimension that the program leaves open."""
+    assert isinstance(value.type, TensorType)
+    inferred = result.output(0).get_partial_shape()
+    if inferred.rank.is_dynamic:
+        what = f"engine: the rank of output {value.name!r} is not known"
+        raise EngineError(what)
+    return Port(value.name, value.type.dtype, partial_sizes(inferred))

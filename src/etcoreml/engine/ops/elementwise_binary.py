@@ -1,0 +1,91 @@
+"""MIL family ``elementwise_binary``, with NumPy broadcasting.
+
+Source: coremltools 9.0 ``iOS15/elementwise_binary.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from openvino import Output, Type
+from openvino import opset15 as op
+
+from etcoreml.engine import graph
+from etcoreml.engine.context import Context
+from etcoreml.engine.registry import translates
+
+Build = Callable[[Output, Output], Any]
+
+
+def _arithmetic(build: Build, op_type: str) -> None:
+    """Register an op whose operands have the dtype of its result."""
+
+    def translator(x: Output, y: Output, context: Context) -> Any:
+        type_ = context.element_type()
+        return build(graph.convert(x, type_), graph.convert(y, type_))
+
+    _register(translator, op_type, "``(*)`` fp16 | fp32 | int32")
+
+
+def _comparison(build: Build, op_type: str) -> None:
+    """Register an op that returns booleans; mixed operands meet in the floating-point one."""
+
+    def translator(x: Output, y: Output) -> Any:
+        if x.get_element_type() != y.get_element_type():
+            x, y = graph.convert(x, Type.f32), graph.convert(y, Type.f32)
+        return build(x, y)
+
+    _register(translator, op_type, "``(*)`` bool")
+
+
+def _logical(build: Build, op_type: str) -> None:
+    def translator(x: Output, y: Output) -> Any:
+        return build(x, y)
+
+    _register(translator, op_type, "``(*)`` bool")
+
+
+def _register(translator: Callable[..., Any], op_type: str, result: str) -> None:
+    translator.__doc__ = f"Return ``{op_type}(x, y)`` for every pair of elements: {result}."
+    translates(op_type, spec=f"iOS15.{op_type}")(translator)
+
+
+def _is_integer(x: Output) -> bool:
+    return graph.is_type(x, Type.i32)
+
+
+def _real_div(x: Output, y: Output) -> Any:
+    """Divide; integers truncate towards zero."""
+    if not _is_integer(x):
+        return op.divide(x, y)
+    return op.convert(op.divide(op.convert(x, Type.f64), op.convert(y, Type.f64)), Type.i32)
+
+
+def _floor_div(x: Output, y: Output) -> Any:
+    if not _is_integer(x):
+        return op.floor(op.divide(x, y))
+    # CPU kernels divide integers in f32, which cannot hold all of them; the remainder corrects it.
+    return op.divide(op.subtract(x, op.floor_mod(x, y)), y)
+
+
+_arithmetic(op.add, "add")
+_arithmetic(op.subtract, "sub")
+_arithmetic(op.multiply, "mul")
+_arithmetic(op.maximum, "maximum")
+_arithmetic(op.minimum, "minimum")
+_arithmetic(op.power, "pow")
+_arithmetic(op.floor_mod, "mod")
+_arithmetic(_real_div, "real_div")
+_arithmetic(_floor_div, "floor_div")
+
+_comparison(op.equal, "equal")
+_comparison(op.not_equal, "not_equal")
+_comparison(op.greater, "greater")
+_comparison(op.greater_equal, "greater_equal")
+_comparison(op.less, "less")
+_comparison(op.less_equal, "less_equal")
+
+_logical(op.logical_and, "logical_and")
+_logical(op.logical_or, "logical_or")
+_logical(op.logical_xor, "logical_xor")

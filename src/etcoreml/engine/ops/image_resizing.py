@@ -1,0 +1,279 @@
+"""MIL family ``image_resizing``.
+
+Linear resizing of one dimension from ``n`` to ``m`` samples the input at these places, limited to
+``[0, n - 1]``, for ``i`` from 0 to ``m - 1``:
+
+=====================  ===================================  ============================
+sampling mode          place                                OpenVINO's coordinate mode
+=====================  ===================================  ============================
+STRICT_ALIGN_CORNERS   ``i (n - 1) / (m - 1)``              align_corners
+ALIGN_CORNERS          the same; ``(n - 1) / 2`` if m is 1  align_corners, or a matrix
+DEFAULT                ``i n / m``                          asymmetric
+UNALIGN_CORNERS        ``(i + 0.5) n / m - 0.5``            half_pixel
+OFFSET_CORNERS         ``(i + 0.5) max(1, n - 1) / m``      none: a matrix
+=====================  ===================================  ============================
+
+Source: coremltools 9.0 ``image_resizing.py`` of iOS15, iOS16 and iOS17.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from openvino import Output, Type
+from openvino import opset15 as op
+
+from etcoreml.engine import graph
+from etcoreml.engine.context import Context
+from etcoreml.engine.registry import translates
+from etcoreml.mil.program import Array
+
+_COORDINATES = {
+    "STRICT_ALIGN_CORNERS": "align_corners",
+    "ALIGN_CORNERS": "align_corners",
+    "DEFAULT": "asymmetric",
+    "UNALIGN_CORNERS": "half_pixel",
+}
+SAMPLING_MODES = (*_COORDINATES, "OFFSET_CORNERS")
+
+
+@translates("crop", spec="iOS15.crop")
+def crop(x: Output, crop_height: tuple[int, ...], crop_width: tuple[int, ...]) -> Any:
+    """Cut ``(before, after)`` rows and columns off the last two dimensions."""
+    rank = graph.rank(x)
+    start = graph.integers(crop_height[0], crop_width[0])
+    shape = graph.shape_of(x)
+    edges = op.gather(shape, graph.integers(rank - 2, rank - 1), graph.integer(0))
+    stop = op.subtract(edges, graph.integers(crop_height[1], crop_width[1]))
+    return op.slice(x, start, stop, graph.integers(1, 1), graph.integers(rank - 2, rank - 1))
+
+
+@translates("upsample_nearest_neighbor", spec="iOS15.upsample_nearest_neighbor")
+def upsample_nearest_neighbor(
+    x: Output, scale_factor_height: float = 1, scale_factor_width: float = 1
+) -> Any:
+    """Repeat rows and columns: the last two dimensions grow to ``floor(size * factor)``."""
+    return _nearest(x, _scaled(x, scale_factor_height, scale_factor_width))
+
+
+@translates("resize_nearest_neighbor", spec="iOS15.resize_nearest_neighbor")
+def resize_nearest_neighbor(x: Output, target_size_height: int, target_size_width: int) -> Any:
+    """Resize the last two dimensions to a size; sample ``i`` is input ``floor(i n / m)``."""
+    return _nearest(x, graph.integers(target_size_height, target_size_width))
+
+
+@translates("upsample_bilinear", spec="iOS15.upsample_bilinear, iOS16.upsample_bilinear")
+def upsample_bilinear(
+    x: Output,
+    context: Context,
+    scale_factor_height: float = 1,
+    scale_factor_width: float = 1,
+    align_corners: bool = True,
+    half_pixel_centers: bool | None = None,
+) -> Any:
+    """Scale the last two dimensions linearly to ``floor(size * factor)``.
+
+    Args:
+        x: ``(*D, H, W)`` fp16 | fp32.
+        context: The translation.
+        scale_factor_height: Whole or fractional.
+        scale_factor_width: Whole or fractional.
+        align_corners: Whether the outermost samples coincide (STRICT_ALIGN_CORNERS).
+        half_pixel_centers: Otherwise, whether places are UNALIGN_CORNERS or DEFAULT; the
+            opposite of ``align_corners`` if absent.
+    """
+    half_pixel = not align_corners if half_pixel_centers is None else half_pixel_centers
+    if align_corners and half_pixel:
+        raise context.unsupported("half_pixel_centers", True, "False with align_corners")
+    mode = "align_corners" if align_corners else "half_pixel" if half_pixel else "asymmetric"
+    return _linear(x, _scaled(x, scale_factor_height, scale_factor_width), mode)
+
+
+@translates("resize_bilinear", spec="iOS15.resize_bilinear")
+def resize_bilinear(
+    x: Output,
+    context: Context,
+    target_size_height: int = 1,
+    target_size_width: int = 1,
+    sampling_mode: str = "DEFAULT",
+) -> Any:
+    """Resize the last two dimensions linearly to a size.
+
+    Args:
+        x: ``(*D, H, W)`` fp16 | fp32.
+        context: The translation.
+        target_size_height: Rows of the result.
+        target_size_width: Columns of the result.
+        sampling_mode: See the module.
+    """
+    mode = context.one_of("sampling_mode", sampling_mode, SAMPLING_MODES)
+    target = (target_size_height, target_size_width)
+    if _coordinate_mode(mode, target) is not None:
+        return _linear(x, graph.integers(*target), _coordinate_mode(mode, target))
+    return _by_matrices(x, target, mode, context)
+
+
+@translates("resize", spec="iOS17.resize")
+def resize(
+    x: Output,
+    shape: Output | Array,
+    resized_dims: int,
+    context: Context,
+    interpolation_mode: str = "LINEAR",
+    sampling_mode: str = "DEFAULT",
+) -> Any:
+    """Resize the last ``resized_dims`` dimensions to the last entries of ``shape``.
+
+    Args:
+        x: ``(*D)``.
+        shape: ``(K,)`` integers, constant or computed; 0 keeps the size of ``x``.
+        resized_dims: How many dimensions, at most K: one or two here.
+        context: The translation.
+        interpolation_mode: ``LINEAR`` or ``NEAREST_NEIGHBOR``.
+        sampling_mode: See the module; nearest-neighbour sampling is defined for DEFAULT only.
+    """
+    context.one_of("interpolation_mode", interpolation_mode, ("LINEAR", "NEAREST_NEIGHBOR"))
+    mode = context.one_of("sampling_mode", sampling_mode, SAMPLING_MODES)
+    if resized_dims not in (1, 2):
+        raise context.unsupported("resized_dims", resized_dims, "1 or 2")
+    target = _target(x, shape, resized_dims)
+    if interpolation_mode == "NEAREST_NEIGHBOR":
+        context.one_of("sampling_mode", mode, ("DEFAULT",))
+        return _nearest(x, target)
+    known = _constant_sizes(target)
+    coordinates = _coordinate_mode(mode, known)
+    if coordinates is not None:
+        return _linear(x, target, coordinates)
+    if known is None:
+        raise context.unsupported("sampling_mode", mode, "another, for a size known at run time")
+    return _by_matrices(x, known, mode, context)
+
+
+def _target(x: Output, shape: Output | Array, count: int) -> Output:
+    """Return the sizes of the last ``count`` dimensions of the result."""
+    rank = graph.rank(x)
+    if isinstance(shape, np.ndarray):
+        wanted = [int(size) for size in shape[shape.size - count :]]
+        own = graph.sizes(x)[rank - count :]
+        if all(size or old is not None for size, old in zip(wanted, own, strict=True)):
+            return graph.integers(
+                *(size or int(old or 0) for size, old in zip(wanted, own, strict=True))
+            )
+        tail = graph.integers(*wanted)
+    else:
+        (length,) = graph.sizes(shape)
+        stop = int(length or 0)
+        last = graph.integers(*range(stop - count, stop))
+        tail = graph.convert(op.gather(shape, last, graph.integer(0)).output(0), Type.i64)
+    dims = graph.integers(*range(rank - count, rank))
+    kept = op.gather(graph.shape_of(x), dims, graph.integer(0))
+    return graph.output(op.select(op.equal(tail, graph.integer(0)), kept, tail))
+
+
+def _constant_sizes(target: Output) -> tuple[int, ...] | None:
+    node = target.get_node()
+    if node.get_type_name() != "Constant":
+        return None
+    return tuple(int(size) for size in node.get_data())
+
+
+def _coordinate_mode(mode: str, target: tuple[int, ...] | None) -> str | None:
+    """Return OpenVINO's coordinate mode, or None if it has no such one."""
+    if mode == "ALIGN_CORNERS" and (target is None or 1 in target):
+        return None
+    return _COORDINATES.get(mode)
+
+
+def _scaled(x: Output, *factors: float) -> Output:
+    """Return ``floor(size * factor)`` of the last dimensions."""
+    rank = graph.rank(x)
+    known = graph.sizes(x)[rank - len(factors) :]
+    if None not in known:
+        return graph.integers(
+            *(int(np.floor(int(n or 0) * f)) for n, f in zip(known, factors, strict=True))
+        )
+    dims = graph.integers(*range(rank - len(factors), rank))
+    own = op.gather(graph.shape_of(x), dims, graph.integer(0))
+    scaled = op.floor(op.multiply(op.convert(own, Type.f32), graph.floats(factors)))
+    return graph.output(op.convert(scaled, Type.i64))
+
+
+def _linear(x: Output, target: Output, coordinates: str | None) -> Any:
+    return _interpolate(x, target, "linear_onnx", coordinates or "half_pixel", "floor")
+
+
+def _nearest(x: Output, target: Output) -> Any:
+    return _interpolate(x, target, "nearest", "asymmetric", "floor")
+
+
+def _interpolate(x: Output, target: Output, mode: str, coordinates: str, nearest: str) -> Any:
+    """Interpolate the last dimensions, as a rank-4 image: the form CPU kernels are written for."""
+    rank = graph.rank(x)
+    (count,) = graph.sizes(target)
+    count = int(count or 0)
+    image = x
+    if rank != 4:
+        tail = [graph.size_of(x, i) for i in range(rank - count, rank)]
+        padding = [graph.integers(1)] * (3 - count)
+        image = graph.reshape(x, graph.concat([*padding, graph.integers(-1), *tail], 0))
+    axes = graph.integers(*range(4 - count, 4))
+    y = op.interpolate(
+        image,
+        target,
+        mode,
+        "sizes",
+        coordinate_transformation_mode=coordinates,
+        nearest_mode=nearest,
+        axes=axes,
+    ).output(0)
+    if rank == 4:
+        return y
+    lead = [graph.size_of(x, i) for i in range(rank - count)]
+    return graph.reshape(y, graph.concat([*lead, target], 0))
+
+
+def places(mode: str, size: int, count: int) -> NDArray[np.float64]:
+    """Return where ``count`` samples of a dimension of ``size`` are taken: the module's table."""
+    i = np.arange(count, dtype=np.float64)
+    if mode == "UNALIGN_CORNERS":
+        where = (i + 0.5) * size / count - 0.5
+    elif mode == "OFFSET_CORNERS":
+        where = (i + 0.5) * max(1, size - 1) / count
+    elif mode == "DEFAULT":
+        where = i * size / count
+    elif count > 1:
+        where = i * (size - 1) / (count - 1)
+    else:
+        where = np.full(1, (size - 1) / 2 if mode == "ALIGN_CORNERS" else 0.0)
+    return np.clip(where, 0, size - 1)
+
+
+def _by_matrices(x: Output, target: tuple[int, ...], mode: str, context: Context) -> Any:
+    """Interpolate as two matrix products: any places, for sizes known when loading."""
+    y = x
+    rank = graph.rank(x)
+    for offset, count in enumerate(target):
+        axis = rank - len(target) + offset
+        size = graph.known_size(x, axis)
+        if size is None:
+            raise context.unsupported("sampling_mode", mode, "another, for a size that varies")
+        matrix = graph.constant(_matrix(places(mode, size, count), size))
+        if axis == rank - 1:
+            y = op.matmul(y, matrix, False, True)
+        else:
+            y = op.matmul(matrix, y, False, False)
+    return y
+
+
+def _matrix(where: NDArray[np.float64], size: int) -> Array:
+    """Return the ``(samples, size)`` f32 matrix that interpolates linearly at ``where``."""
+    low = np.floor(where).astype(np.int64)
+    high = np.minimum(low + 1, size - 1)
+    share = where - low
+    matrix = np.zeros((len(where), size), np.float32)
+    rows = np.arange(len(where))
+    np.add.at(matrix, (rows, low), 1 - share)
+    np.add.at(matrix, (rows, high), share)
+    return matrix

@@ -1,0 +1,82 @@
+"""MIL family ``reduction``. Source: coremltools 9.0, ``reduction.py`` of iOS15 and iOS17."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from openvino import Output, Type
+from openvino import opset15 as op
+
+from etcoreml.engine import graph
+from etcoreml.engine.registry import translates
+
+Build = Callable[[Any, Output, bool], Any]
+
+
+def _over_axes(build: Build, op_type: str) -> None:
+    """Register a reduction over ``axes``, all of them if absent."""
+
+    def translator(x: Output, axes: tuple[int, ...] | None = None, keep_dims: bool = False) -> Any:
+        rank = graph.rank(x)
+        over = graph.axes_of(range(rank) if axes is None else axes, rank)
+        return build(x, graph.integers(*over), keep_dims)
+
+    translator.__doc__ = (
+        f"Apply ``{op_type}`` over ``axes``: ``(*)`` fp16 | fp32 | int32, in the dtype of ``x``."
+    )
+    translates(op_type, spec=f"iOS15.{op_type}")(translator)
+
+
+def _mean(x: Output, axes: Output, keep_dims: bool) -> Any:
+    mean = op.reduce_mean(graph.convert(x, Type.f32), axes, keep_dims).output(0)
+    return graph.convert(mean, x.get_element_type())
+
+
+def _log_sum(x: Output, axes: Output, keep_dims: bool) -> Any:
+    return op.log(op.reduce_sum(x, axes, keep_dims))
+
+
+def _log_sum_exp(x: Output, axes: Output, keep_dims: bool) -> Any:
+    """Subtract the maximum first, as MIL does: ``exp`` would overflow from 89 on."""
+    peak = op.reduce_max(x, axes, True)
+    total = op.log(op.reduce_sum(op.exp(op.subtract(x, peak)), axes, True))
+    result = op.add(total, peak)
+    return result if keep_dims else op.squeeze(result, axes)
+
+
+def _sum_square(x: Output, axes: Output, keep_dims: bool) -> Any:
+    return op.reduce_sum(op.multiply(x, x), axes, keep_dims)
+
+
+_over_axes(op.reduce_l1, "reduce_l1_norm")
+_over_axes(op.reduce_l2, "reduce_l2_norm")
+_over_axes(_log_sum, "reduce_log_sum")
+_over_axes(_log_sum_exp, "reduce_log_sum_exp")
+_over_axes(op.reduce_max, "reduce_max")
+_over_axes(_mean, "reduce_mean")
+_over_axes(op.reduce_min, "reduce_min")
+_over_axes(op.reduce_prod, "reduce_prod")
+_over_axes(op.reduce_sum, "reduce_sum")
+_over_axes(_sum_square, "reduce_sum_square")
+
+
+def _arg(mode: str, op_type: str) -> None:
+    """Register ``reduce_argmax`` or ``reduce_argmin``."""
+
+    def translator(
+        x: Output, axis: int = -1, keep_dims: bool = False, output_dtype: str = "int32"
+    ) -> Any:
+        position = graph.axis_of(axis, graph.rank(x))
+        best = op.topk(x, graph.integer(1), position, mode, "value", "i32", stable=True)
+        index = best.output(1)
+        return index if keep_dims else graph.squeeze(index, position)
+
+    translator.__doc__ = (
+        f"Index of the {mode}imum along ``axis``, the first of equals: int32 (uint16 from iOS17)."
+    )
+    translates(op_type, spec=f"iOS15.{op_type}, iOS17.{op_type}")(translator)
+
+
+_arg("max", "reduce_argmax")
+_arg("min", "reduce_argmin")

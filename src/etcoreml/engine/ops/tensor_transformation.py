@@ -1,0 +1,253 @@
+"""MIL family ``tensor_transformation``.
+
+Source: coremltools 9.0 ``tensor_transformation.py`` of iOS15 to iOS18.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from openvino import Output, Type
+from openvino import opset15 as op
+
+from etcoreml.engine import graph
+from etcoreml.engine.context import Context
+from etcoreml.engine.registry import translates
+from etcoreml.mil.program import Array
+
+_END = 2**31 - 1
+"""An end beyond every dimension: all the way."""
+
+
+@translates("depth_to_space", spec="iOS15.depth_to_space")
+def depth_to_space(x: Output, block_size: int) -> Any:
+    """``(n, C, H, W)`` to ``(n, C / b^2, b H, b W)``; channels count the block first."""
+    return op.depth_to_space(x, "blocks_first", block_size)
+
+
+@translates("space_to_depth", spec="iOS15.space_to_depth")
+def space_to_depth(x: Output, block_size: int) -> Any:
+    """``(n, C, H, W)`` to ``(n, C b^2, H / b, W / b)``; the inverse of ``depth_to_space``."""
+    return op.space_to_depth(x, "blocks_first", block_size)
+
+
+@translates("pixel_shuffle", spec="iOS15.pixel_shuffle")
+def pixel_shuffle(x: Output, upscale_factor: int) -> Any:
+    """``(n, C f^2, H, W)`` to ``(n, C, f H, f W)``; channels count the block last, as torch."""
+    return op.depth_to_space(x, "depth_first", upscale_factor)
+
+
+@translates("pixel_unshuffle", spec="iOS16.pixel_unshuffle")
+def pixel_unshuffle(x: Output, downscale_factor: int) -> Any:
+    """``(n, C, f H, f W)`` to ``(n, C f^2, H, W)``; the inverse of ``pixel_shuffle``."""
+    return op.space_to_depth(x, "depth_first", downscale_factor)
+
+
+@translates("space_to_batch", spec="iOS15.space_to_batch")
+def space_to_batch(x: Output, block_shape: tuple[int, ...], paddings: Array) -> Any:
+    """Move blocks of the spatial dimensions of ``(n, C, H, W)``, padded first, to the batch."""
+    before, after = _outer(paddings)
+    return op.space_to_batch(x, graph.integers(1, 1, *block_shape), before, after)
+
+
+@translates("batch_to_space", spec="iOS15.batch_to_space")
+def batch_to_space(x: Output, block_shape: tuple[int, ...], crops: Array) -> Any:
+    """Move the batch of ``(n, C, H, W)`` to blocks of the spatial dimensions, then crop them."""
+    before, after = _outer(crops)
+    return op.batch_to_space(x, graph.integers(1, 1, *block_shape), before, after)
+
+
+def _outer(pairs: Array) -> tuple[Output, Output]:
+    """Split ``(2, 2)`` (before, after) pairs of the spatial dimensions into two full vectors."""
+    rows = np.asarray(pairs).reshape(-1, 2)
+    return graph.integers(0, 0, *rows[:, 0]), graph.integers(0, 0, *rows[:, 1])
+
+
+@translates("expand_dims", spec="iOS15.expand_dims, iOS17.expand_dims")
+def expand_dims(x: Output, axes: tuple[int, ...]) -> Any:
+    """Insert dimensions of size one at ``axes`` of the result."""
+    return graph.unsqueeze(x, *graph.axes_of(axes, graph.rank(x) + len(axes)))
+
+
+@translates("squeeze", spec="iOS15.squeeze, iOS17.squeeze")
+def squeeze(x: Output, axes: tuple[int, ...] | None = None) -> Any:
+    """Remove dimensions of size one among ``axes`` (all if absent); others are left, as torch."""
+    sizes = graph.sizes(x)
+    chosen = range(len(sizes)) if axes is None else graph.axes_of(axes, len(sizes))
+    # A size that varies counts as one only if it was named.
+    removable = (1,) if axes is None else (1, None)
+    return graph.squeeze(x, *[axis for axis in chosen if sizes[axis] in removable])
+
+
+@translates("reshape", spec="iOS15.reshape, iOS17.reshape")
+def reshape(x: Output, shape: Output) -> Any:
+    """Give ``x`` another shape of as many elements.
+
+    Args:
+        x: ``(*)``.
+        shape: ``(K,)`` int32. -1 is inferred; 0, if K is the rank of ``x``, keeps the dimension.
+    """
+    (length,) = graph.sizes(shape)
+    return op.reshape(x, shape, length == graph.rank(x))
+
+
+@translates("reshape_like", spec="iOS16.reshape_like, iOS17.reshape_like")
+def reshape_like(
+    x: Output,
+    ref_tensors: tuple[Output, ...],
+    begins: tuple[Array, ...],
+    ends: tuple[Array, ...],
+    end_masks: tuple[Array, ...],
+) -> Any:
+    """Give ``x`` a shape put together from slices of the shapes of other tensors.
+
+    Args:
+        x: ``(*)``.
+        ref_tensors: The tensors to take sizes from.
+        begins: For each, the first dimension to take.
+        ends: For each, the dimension to stop before.
+        end_masks: For each, whether to go to its last dimension instead.
+    """
+    parts = []
+    for tensor, begin, end, mask in zip(ref_tensors, begins, ends, end_masks, strict=True):
+        rank = graph.rank(tensor)
+        stop = rank if bool(mask) else int(end)
+        chosen = range(rank)[int(begin) : stop]
+        parts.append(op.gather(graph.shape_of(tensor), graph.integers(*chosen), graph.integer(0)))
+    return op.reshape(x, op.concat(parts, 0), False)
+
+
+@translates("reverse", spec="iOS15.reverse, iOS17.reverse")
+def reverse(x: Output, axes: tuple[int, ...] | None = None) -> Any:
+    """Reverse the order along ``axes``, all if absent."""
+    rank = graph.rank(x)
+    over = graph.axes_of(range(rank) if axes is None else axes, rank)
+    minus_one = graph.integers(*[-1] * len(over))
+    front = graph.integers(*[-_END] * len(over))
+    return op.slice(x, minus_one, front, minus_one, graph.integers(*over))
+
+
+@translates("reverse_sequence", spec="iOS15.reverse_sequence, iOS17.reverse_sequence")
+def reverse_sequence(x: Output, lengths: Output, seq_axis: int = 0, batch_axis: int = 0) -> Any:
+    """Reverse the first ``lengths[i]`` elements along ``seq_axis`` of batch element ``i``."""
+    rank = graph.rank(x)
+    batch, sequence = graph.axis_of(batch_axis, rank), graph.axis_of(seq_axis, rank)
+    return op.reverse_sequence(x, lengths, np.int64(batch), np.int64(sequence))
+
+
+@translates("slice_by_index", spec="iOS15.slice_by_index, iOS17.slice_by_index")
+def slice_by_index(
+    x: Output,
+    begin: Output,
+    end: Output,
+    stride: tuple[int, ...] | None = None,
+    begin_mask: tuple[bool, ...] | None = None,
+    end_mask: tuple[bool, ...] | None = None,
+    squeeze_mask: tuple[bool, ...] | None = None,
+) -> Any:
+    """Slice as NumPy does: ``x[begin:end:stride, ...]``.
+
+    Args:
+        x: ``(*)``.
+        begin: ``(rank,)`` int32, constant or computed.
+        end: ``(rank,)`` int32, constant or computed.
+        stride: Steps; ones if absent.
+        begin_mask: Where to start at the edge instead.
+        end_mask: Where to stop at the edge instead.
+        squeeze_mask: Where to take the element at ``begin`` and drop the dimension.
+    """
+    rank = graph.rank(x)
+    no = (False,) * rank
+    return op.strided_slice(
+        x,
+        begin,
+        end,
+        graph.convert(graph.integers(*(stride or (1,) * rank)), begin.get_element_type()),
+        [int(flag) for flag in begin_mask or no],
+        [int(flag) for flag in end_mask or no],
+        [],
+        [int(flag) for flag in squeeze_mask or no],
+        [],
+    )
+
+
+@translates("slice_by_size", spec="iOS15.slice_by_size, iOS17.slice_by_size")
+def slice_by_size(x: Output, begin: Output, size: Output, context: Context) -> Any:
+    """Take ``size`` elements from ``begin`` on in each dimension; -1 takes all that remain.
+
+    Args:
+        x: ``(*)``.
+        begin: ``(rank,)`` int32; negative counts from the end.
+        size: ``(rank,)`` int32.
+        context: The translation.
+    """
+    shape = graph.shape_of(x)
+    wide_begin, wide_size = graph.convert(begin, Type.i64), graph.convert(size, Type.i64)
+    zero = graph.integer(0)
+    start = op.select(op.less(wide_begin, zero), op.add(wide_begin, shape), wide_begin)
+    stop = op.select(op.less(wide_size, zero), shape, op.add(start, wide_size))
+    ones = graph.integers(*[1] * graph.rank(x))
+    taken = op.slice(x, start, stop, ones).output(0)
+    declared = context.declared().shape
+    if declared is None or None in declared or taken.get_partial_shape().is_static:
+        return taken
+    # OpenVINO cannot infer the size of a slice that starts anywhere; MIL knows it.
+    return graph.reshape(taken, [int(length or 0) for length in declared])
+
+
+@translates("slice_update", spec="iOS18.slice_update")
+def slice_update(
+    x: Output,
+    update: Output,
+    begin: Output,
+    end: Output,
+    stride: tuple[int, ...] | None = None,
+    begin_mask: tuple[bool, ...] | None = None,
+    end_mask: tuple[bool, ...] | None = None,
+    squeeze_mask: tuple[bool, ...] | None = None,
+) -> Any:
+    """Return ``x`` with the slice that ``slice_by_index`` would take replaced by ``update``."""
+    rank = graph.rank(x)
+    no = (False,) * rank
+    squeezed = squeeze_mask or no
+    steps = [
+        1 if flag else step for step, flag in zip(stride or (1,) * rank, squeezed, strict=True)
+    ]
+    start = _masked(begin, begin_mask or no, [0 if step > 0 else _END for step in steps])
+    stop = _masked(end, end_mask or no, [_END if step > 0 else -_END for step in steps])
+    if any(squeezed):
+        # One element; after the last one, -1 + 1 = 0 would mean the front.
+        following = op.add(start, graph.integer(1))
+        last = op.equal(following, graph.integer(0))
+        one = op.select(last, graph.integer(_END), following)
+        stop = graph.output(op.select(op.constant(np.array(squeezed)), one, stop))
+        update = graph.unsqueeze(update, *[i for i, flag in enumerate(squeezed) if flag])
+    axes = graph.integers(*range(rank))
+    return op.slice_scatter(x, update, start, stop, graph.integers(*steps), axes)
+
+
+def _masked(values: Output, mask: Sequence[bool], edge: Sequence[int]) -> Output:
+    wide = graph.convert(values, Type.i64)
+    if not any(mask):
+        return wide
+    return graph.output(op.select(op.constant(np.array(mask)), graph.integers(*edge), wide))
+
+
+@translates("sliding_windows", spec="iOS15.sliding_windows, iOS17.sliding_windows")
+def sliding_windows(x: Output, axis: int, size: int, context: Context, stride: int = 1) -> Any:
+    """Return the windows of ``size`` along ``axis``, ``stride`` apart, in a new dimension after it."""
+    position = graph.axis_of(axis, graph.rank(x))
+    length = graph.known_size(x, position)
+    if length is None:
+        raise context.unsupported("axis", axis, "a dimension of fixed size")
+    starts = np.arange((length - size) // stride + 1, dtype=np.int64) * stride
+    windows = starts[:, None] + np.arange(size, dtype=np.int64)
+    return op.gather(x, op.constant(windows), graph.integer(position))
+
+
+@translates("transpose", spec="iOS15.transpose, iOS17.transpose")
+def transpose(x: Output, perm: tuple[int, ...]) -> Any:
+    """Permute the dimensions; entries of ``perm`` may be negative."""
+    return graph.transpose(x, graph.axes_of(perm, graph.rank(x)))

@@ -1,0 +1,108 @@
+"""The values visible while a block is translated.
+
+A value is one of three: a constant of the program, a compressed weight, or an ``Output``. The
+first two become part of the graph only when a translator asks for a run-time value, in the graph
+that asks; an ``Output`` of an enclosing block is captured: the body gets a parameter for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Union
+
+import openvino as ov
+from openvino import Output
+from openvino import opset15 as op
+
+from etcoreml.engine import graph
+from etcoreml.engine.dtypes import compute_array
+from etcoreml.errors import UnsupportedOpError
+from etcoreml.mil.program import Array, Constant, TensorType
+
+
+@dataclass(frozen=True, eq=False)
+class Weight:
+    """The result of a ``constexpr_*`` op: expanded on demand, or kept compressed in the graph.
+
+    Attributes:
+        expand: Returns the dense array, fp16 or fp32 (or the mask of a sparse pair).
+        build: Returns the graph that computes it from the compressed data.
+    """
+
+    expand: Callable[[], Array]
+    build: Callable[[], Output]
+
+
+Value = Union[Constant, Weight, Output]  # noqa: UP007 - Output is untyped here
+
+
+@dataclass
+class State:
+    """A state variable and its value at this point of the program."""
+
+    variable: Any
+    current: Output
+    is_written: bool = False
+
+
+@dataclass
+class Translation:
+    """What all blocks of one function share."""
+
+    ios: int
+    numerics: str
+    states: dict[str, State] = field(default_factory=dict)
+
+
+class Scope:
+    """The values of one block.
+
+    Args:
+        translation: What the blocks of the function share.
+        parent: Scope of the enclosing block, if any.
+    """
+
+    def __init__(self, translation: Translation, parent: Scope | None = None) -> None:
+        self.translation = translation
+        self.parent = parent
+        self.values: dict[str, Value] = {}
+        self.captures: dict[str, tuple[Output, ov.Node]] = {}
+        self._built: dict[int, tuple[object, Output]] = {}
+
+    def resolve(self, name: str) -> Value:
+        """Return the value of this name, captured if it belongs to an enclosing block."""
+        if name in self.values:
+            return self.values[name]
+        if self.parent is None:
+            msg = f"no value {name!r}: the program was not checked"
+            raise KeyError(msg)
+        value = self.parent.resolve(name)
+        if isinstance(value, (Constant, Weight)):
+            return value
+        parameter = op.parameter(value.get_partial_shape(), value.get_element_type())
+        parameter.set_friendly_name(f"{name}/captured")
+        self.captures[name] = (value, parameter)
+        self.values[name] = parameter.output(0)
+        return self.values[name]
+
+    def output(self, value: Value, what: str) -> Output:
+        """Return a value as a run-time value of this block's graph.
+
+        Raises:
+            UnsupportedOpError: The value is no tensor.
+        """
+        if not isinstance(value, (Constant, Weight)):
+            return value
+        key = id(value)
+        if key not in self._built:
+            self._built[key] = (value, self._build(value, what))
+        return self._built[key][1]
+
+    @staticmethod
+    def _build(value: Constant | Weight, what: str) -> Output:
+        if isinstance(value, Weight):
+            return value.build()
+        if not isinstance(value.type, TensorType):
+            raise UnsupportedOpError(f"{what} must be a tensor", found=value.type)
+        return graph.constant(compute_array(value.unpack(), value.type.dtype))

@@ -1,0 +1,274 @@
+"""A compiled function, and requests that run it.
+
+Enters: NumPy arrays bound to inputs and outputs. Leaves: the outputs, written in place or viewed.
+
+A session may be shared by threads; a request belongs to one thread at a time. Both survive
+``os.fork()``, see ``fork.py``. State variables live in the request.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import openvino as ov
+
+from etcoreml.engine.fork import protect
+from etcoreml.engine.graph import writable_alias
+from etcoreml.errors import DtypeError, EngineError, ShapeError, UsageError
+from etcoreml.mil.program import Array, Shape
+from etcoreml.types import BY_NUMPY, DType
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of a function.
+
+    Attributes:
+        name: MIL name.
+        dtype: Element type at the border.
+        shape: Sizes, None where they vary between calls.
+    """
+
+    name: str
+    dtype: DType
+    shape: Shape
+
+    @property
+    def is_static(self) -> bool:
+        """Whether every dimension has one size."""
+        return None not in self.shape
+
+    def accepts(self, shape: tuple[int, ...]) -> bool:
+        """Whether an array of this shape fits."""
+        return len(shape) == len(self.shape) and all(
+            size is None or size == given for size, given in zip(self.shape, shape, strict=True)
+        )
+
+    def check(self, array: Array, what: str) -> None:
+        """Refuse an array that does not fit.
+
+        Raises:
+            DtypeError, ShapeError: Naming the port, what was found and what was expected.
+        """
+        if array.dtype != self.dtype.storage:
+            found = BY_NUMPY.get(array.dtype, array.dtype)
+            raise DtypeError(f"{what} {self.name!r}", found=found, expected=self.dtype)
+        if not self.accepts(array.shape):
+            expected = tuple("?" if size is None else size for size in self.shape)
+            raise ShapeError(
+                f"{what} {self.name!r}",
+                found=_shape_text(array.shape),
+                expected=_shape_text(expected),
+            )
+
+
+def _shape_text(shape: tuple[object, ...]) -> str:
+    return f"shape ({', '.join(map(str, shape))})"
+
+
+@dataclass(frozen=True)
+class NodeTime:
+    """Time of one executed kernel.
+
+    Attributes:
+        name: MIL name, possibly with ``/<kind>``; key of ``Session.fused``.
+        kind: OpenVINO's op type.
+        kernel: The kernel that ran, e.g. ``brgconv_avx512_f32``.
+        duration_ns: Time in nanoseconds (OpenVINO measures microseconds).
+    """
+
+    name: str
+    kind: str
+    kernel: str
+    duration_ns: int
+
+
+class Session:
+    """A compiled function.
+
+    Attributes:
+        function: Its name in the program.
+        devices: OpenVINO devices it runs on, the most preferred first.
+        inputs: In the function's order.
+        outputs: In the function's order.
+    """
+
+    def __init__(
+        self,
+        compiled: ov.CompiledModel,
+        *,
+        function: str,
+        devices: tuple[str, ...],
+        inputs: tuple[Port, ...],
+        outputs: tuple[Port, ...],
+    ) -> None:
+        self._compiled = compiled
+        self.function = function
+        self.devices = devices
+        self.inputs = inputs
+        self.outputs = outputs
+        self._lock = threading.Lock()
+        self._own_request: Request | None = None
+        protect(self)
+
+    def create_request(self) -> Request:
+        """Return a new request, with buffers and states of its own (about 0.3 ms)."""
+        return Request(self._compiled, self.inputs, self.outputs)
+
+    @functools.cached_property
+    def fused(self) -> Mapping[str, tuple[str, ...]]:
+        """Names of the translated nodes behind each executed kernel, as OpenVINO reports them.
+
+        A fused kernel has several; OpenVINO does not always name them all.
+        """
+        nodes = self._compiled.get_runtime_model().get_ordered_ops()
+        return {node.get_friendly_name(): _original_names(node) for node in nodes}
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Run once with inputs by name; calls from several threads take turns.
+
+        Args:
+            inputs: One array for each input, of its exact dtype.
+
+        Returns:
+            Copies of the outputs by name.
+
+        Raises:
+            UsageError: An input is missing or unknown.
+            DtypeError, ShapeError: An input does not fit.
+            EngineError: The run failed.
+        """
+        names = [port.name for port in self.inputs]
+        if inputs.keys() != set(names):
+            what = f"function {self.function!r} was called with other inputs than it has"
+            raise UsageError(what, found=sorted(inputs), expected=names)
+        with self._lock:
+            if self._own_request is None:
+                self._own_request = self.create_request()
+            request = self._own_request
+            for index, port in enumerate(self.inputs):
+                array = np.asarray(inputs[port.name])
+                port.check(array, "input")
+                request.set_input(index, np.require(array, requirements="C"))
+            request.infer()
+            return {
+                port.name: request.output(index).copy() for index, port in enumerate(self.outputs)
+            }
+
+
+class Request:
+    """One execution context of a session.
+
+    Attributes:
+        infer: Runs with what is bound. Takes nothing, returns nothing of use; an attribute, not
+            a method, so that a call costs no Python frame.
+    """
+
+    infer: Callable[[], object]
+
+    def __init__(
+        self, compiled: ov.CompiledModel, inputs: tuple[Port, ...], outputs: tuple[Port, ...]
+    ) -> None:
+        self._compiled = compiled
+        self._inputs = inputs
+        self._outputs = outputs
+        self._raw: Any = compiled.create_infer_request()
+        self._own_outputs: dict[int, ov.Tensor] = {}
+        self._bound: dict[tuple[str, int], ov.Tensor] = {}
+        # The base class's infer skips the wrapper's dispatch over forms of input (8 us, not 13).
+        base: Any = super(ov.InferRequest, self._raw)
+        self.infer = functools.partial(base.infer, {}, True, False)
+        protect(self)
+
+    def set_input(self, index: int, array: Array) -> None:
+        """Read an input from ``array`` from now on, without a copy.
+
+        Args:
+            index: Position among the session's inputs.
+            array: C-contiguous, of the port's exact dtype and a shape it accepts. It may be
+                read-only. The request keeps it alive; its contents are read by each ``infer``.
+
+        Raises:
+            DtypeError, ShapeError: The array does not fit or is not C-contiguous.
+        """
+        self._raw.set_input_tensor(index, self._tensor(self._inputs[index], array, "input", index))
+
+    def set_output(self, index: int, array: Array) -> None:
+        """Write an output to ``array`` from now on, without a copy.
+
+        Args:
+            index: Position among the session's outputs, whose shape must be static.
+            array: C-contiguous, writable, of the port's exact dtype and shape. The request keeps
+                it alive.
+
+        Raises:
+            DtypeError, ShapeError: The array does not fit, is not C-contiguous, or the output's
+                shape varies.
+        """
+        port = self._outputs[index]
+        if not port.is_static:
+            what = f"output {port.name!r} varies in shape and cannot be bound"
+            raise ShapeError(what, found=port.shape, hint="Read it with output(index) instead.")
+        if not array.flags.writeable:
+            what = f"output {port.name!r} cannot be bound to a read-only array"
+            raise UsageError(what)
+        tensor = self._tensor(port, array, "output", index)
+        if index not in self._own_outputs:
+            self._own_outputs[index] = self._raw.get_output_tensor(index)
+        self._raw.set_output_tensor(index, tensor)
+
+    def release_output(self, index: int) -> None:
+        """Write an output to memory of the request's own again."""
+        own = self._own_outputs.pop(index, None)
+        if own is not None:
+            self._raw.set_output_tensor(index, own)
+            self._bound.pop(("output", index), None)
+
+    def output(self, index: int) -> Array:
+        """Return a view of an output; the next ``infer`` overwrites it or moves it elsewhere."""
+        array: Array = self._raw.get_output_tensor(index).data
+        return array
+
+    def reset_states(self) -> None:
+        """Set every state variable to zeros."""
+        self._raw.reset_state()
+
+    def profile(self) -> tuple[NodeTime, ...]:
+        """Return the times of the last run, in execution order.
+
+        Raises:
+            EngineError: The function was compiled without ``profiling``.
+        """
+        rows = self._raw.profiling_info
+        if not rows:
+            what = "engine: no times were taken"
+            raise EngineError(what, hint="Compile with profiling=True and run first.")
+        return tuple(
+            NodeTime(
+                name=row.node_name,
+                kind=row.node_type,
+                kernel=row.exec_type,
+                duration_ns=int(row.real_time.total_seconds() * 1e9),
+            )
+            for row in rows
+            if row.status == ov.ProfilingInfo.Status.EXECUTED
+        )
+
+    def _tensor(self, port: Port, array: Array, kind: str, index: int) -> ov.Tensor:
+        port.check(array, kind)
+        if not array.flags.c_contiguous:
+            raise ShapeError(f"{kind} {port.name!r} is not C-contiguous", found=array.strides)
+        tensor = ov.Tensor(writable_alias(array), shared_memory=True)
+        self._bound[kind, index] = tensor
+        return tensor
+
+
+def _original_names(node: ov.Node) -> tuple[str, ...]:
+    info = node.get_rt_info()
+    names = str(info["originalLayersNames"].value) if "originalLayersNames" in info else ""
+    return tuple(name for name in names.split(",") if name)

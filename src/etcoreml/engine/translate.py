@@ -1,0 +1,238 @@
+"""A MIL function to an OpenVINO model.
+
+Enters: :class:`etcoreml.mil.program.Function`. Leaves: ``ov.Model`` whose parameters and results
+are in the function's order and of its declared dtypes, and whose nodes are named after the MIL
+values they compute: ``<mil name>`` for the last node of an op, ``<mil name>/<kind>`` for the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from openvino import Dimension, Node, Output, PartialShape
+from openvino import opset15 as op
+from openvino.op.util import Variable, VariableInfo
+
+import etcoreml.engine.ops  # noqa: F401 - fills the registry
+from etcoreml.engine import graph
+from etcoreml.engine.binding import call
+from etcoreml.engine.context import Context
+from etcoreml.engine.dtypes import border_type, compute_type
+from etcoreml.engine.numerics import check_numerics
+from etcoreml.engine.registry import TRANSLATORS
+from etcoreml.engine.scope import Scope, State, Translation, Value, Weight
+from etcoreml.errors import EngineError, EtCoreMLError, UnsupportedOpError
+from etcoreml.mil.program import (
+    Block,
+    Constant,
+    Function,
+    Operation,
+    Shape,
+    StateType,
+    TensorType,
+    ValueType,
+)
+from etcoreml.mil.program import Output as MilOutput
+
+_OPSET = re.compile(r"CoreML(\d+)$")
+_IOS_OF_COREML = 10
+"""``CoreML5`` is the opset of iOS 15."""
+
+
+def translate(function: Function, *, numerics: str = "fast") -> ov.Model:
+    """Translate a function.
+
+    Args:
+        function: A checked function of a program.
+        numerics: See ``numerics.py``.
+
+    Raises:
+        UsageError: The numerics mode is not available.
+        UnsupportedOpError: An op, or one option of it, cannot be built.
+        EngineError: A translator contradicts the program's declared types.
+    """
+    check_numerics(numerics)
+    scope = Scope(Translation(_ios(function.opset), numerics))
+    parameters = [_input(value, scope) for value in function.inputs]
+    for value in function.states:
+        _state(value, scope)
+    translate_operations(function.block, scope)
+    results = [_result(value, scope) for value in function.outputs]
+    sinks = [
+        op.assign(state.current, state.variable)
+        for state in scope.translation.states.values()
+        if state.is_written
+    ]
+    if sinks:
+        return ov.Model(results, sinks, parameters, function.name)
+    return ov.Model(results, parameters, function.name)
+
+
+def translate_operations(block: Block, scope: Scope) -> None:
+    """Translate the operations of a block, in order, into ``scope``."""
+    for operation in block.operations:
+        try:
+            _operation(operation, scope)
+        except EtCoreMLError:
+            raise
+        except Exception as error:
+            what = f"{Context(operation, scope).label} cannot be built by OpenVINO"
+            raise EngineError(what, found=_first_line(error)) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
+def _ios(opset: str) -> int:
+    match = _OPSET.match(opset)
+    if match is None:
+        what = "engine: unknown opset"
+        raise UnsupportedOpError(what, found=opset, expected="CoreML5 and later")
+    return int(match[1]) + _IOS_OF_COREML
+
+
+def _operation(operation: Operation, scope: Scope) -> None:
+    if operation.type == "const":
+        scope.values[operation.outputs[0].name] = operation.attributes["val"]
+        return
+    context = Context(operation, scope)
+    translator = TRANSLATORS.get(operation.type)
+    if translator is None:
+        raise UnsupportedOpError(
+            f"{context.label} is not supported by the portable engine",
+            hint="`etcoreml inspect` lists the ops of a model and which of them run here.",
+        )
+    values = _as_values(call(translator, context))
+    if len(values) != len(operation.outputs):
+        raise EngineError(
+            f"{context.label}: translator and program disagree on the number of outputs",
+            found=len(values),
+            expected=len(operation.outputs),
+        )
+    for value, declared in zip(values, operation.outputs, strict=True):
+        if isinstance(value, Output):
+            _check(value, declared.type, context)
+        scope.values[declared.name] = value
+    _name(values, operation)
+
+
+def _as_values(built: Any) -> list[Value]:
+    if built is None:
+        return []
+    if isinstance(built, Sequence):
+        return [_as_value(item) for item in built]
+    return [_as_value(built)]
+
+
+def _as_value(item: Any) -> Value:
+    return item if isinstance(item, (Constant, Weight)) else graph.output(item)
+
+
+def _check(value: Output, declared: ValueType, context: Context) -> None:
+    """Hold a translator to the program's types: a wrong shape must not become wrong numbers."""
+    if not isinstance(declared, TensorType):
+        return
+    expected = compute_type(declared.dtype)
+    if value.get_element_type() != expected:
+        raise EngineError(
+            f"{context.label}: translated to another dtype than declared",
+            found=value.get_element_type().get_type_name(),
+            expected=f"{expected.get_type_name()} for {declared}",
+        )
+    if not value.get_partial_shape().compatible(_partial_shape(declared.shape)):
+        raise EngineError(
+            f"{context.label}: translated to another shape than declared",
+            found=str(value.get_partial_shape()),
+            expected=declared,
+        )
+
+
+def _name(values: Sequence[Value], operation: Operation) -> None:
+    """Name what an op built. A node that still has its automatic name is new."""
+    pending: list[Node] = []
+    for value, declared in zip(values, operation.outputs, strict=True):
+        if isinstance(value, Output):
+            node = value.get_node()
+            if _is_new(node):
+                node.set_friendly_name(declared.name)
+                pending.append(node)
+    if not pending:
+        return
+    prefix = operation.outputs[0].name
+    counts: dict[str, int] = {}
+    while pending:
+        for source in pending.pop().input_values():
+            node = source.get_node()
+            if _is_new(node):
+                kind = node.get_type_name()
+                counts[kind] = counts.get(kind, 0) + 1
+                number = f"_{counts[kind]}" if counts[kind] > 1 else ""
+                node.set_friendly_name(f"{prefix}/{kind}{number}")
+                pending.append(node)
+
+
+def _is_new(node: Node) -> bool:
+    return bool(node.get_friendly_name() == node.get_name())
+
+
+def _partial_shape(shape: Shape | None) -> PartialShape:
+    if shape is None:
+        return PartialShape.dynamic()
+    return PartialShape([Dimension(-1 if size is None else size) for size in shape])
+
+
+def _tensor_type(value: MilOutput, what: str) -> TensorType:
+    if isinstance(value.type, TensorType):
+        return value.type
+    raise UnsupportedOpError(
+        f"engine: {what} {value.name!r} is no tensor", found=value.type, expected="a tensor"
+    )
+
+
+def _input(value: MilOutput, scope: Scope) -> Node:
+    declared = _tensor_type(value, "input")
+    type_ = border_type(declared.dtype)
+    parameter = op.parameter(_partial_shape(declared.shape), type_)
+    parameter.set_friendly_name(value.name)
+    parameter.output(0).get_tensor().set_names({value.name})
+    inside = graph.convert(parameter.output(0), compute_type(declared.dtype))
+    if inside.get_node().get_type_name() == "Convert":
+        inside.get_node().set_friendly_name(f"{value.name}/Convert")
+    scope.values[value.name] = inside
+    return parameter
+
+
+def _state(value: MilOutput, scope: Scope) -> None:
+    if not isinstance(value.type, StateType):
+        msg = f"{value.name} is not a state"
+        raise TypeError(msg)
+    tensor = value.type.tensor
+    shape = tuple(int(size or 0) for size in tensor.shape or ())
+    info = VariableInfo()
+    info.data_shape = _partial_shape(shape)
+    info.data_type = compute_type(tensor.dtype)
+    info.variable_id = value.name
+    variable = Variable(info)
+    zero = op.constant(np.zeros(shape), dtype=info.data_type)
+    zero.set_friendly_name(f"{value.name}/Constant")
+    read = op.read_value(zero, variable)
+    read.set_friendly_name(f"{value.name}/ReadValue")
+    scope.translation.states[value.name] = State(variable, read.output(0))
+
+
+def _result(value: MilOutput, scope: Scope) -> Node:
+    declared = _tensor_type(value, "output")
+    inside = scope.output(scope.resolve(value.name), f"engine: output {value.name!r}")
+    border = graph.convert(inside, border_type(declared.dtype))
+    if border is not inside:
+        border.get_node().set_friendly_name(f"{value.name}/Convert")
+    result = op.result(border)
+    result.set_friendly_name(f"{value.name}/Result")
+    result.output(0).get_tensor().set_names({value.name})
+    return result
