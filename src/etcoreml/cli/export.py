@@ -10,6 +10,7 @@ import typer
 from etcoreml.atomic import write_atomic
 from etcoreml.cli import render
 from etcoreml.errors import UsageError
+from etcoreml.imports import quiet_imports
 
 ComputeUnit = Literal["all", "cpu_only", "cpu_and_gpu", "cpu_and_ne"]
 Precision = Literal["float16", "float32"]
@@ -66,7 +67,8 @@ def export(
         raise UsageError(f"cannot write '{output}': there is no directory '{output.parent}'")
     timings: dict[str, float] = {}
     with render.stage("Loading torch, executorch and coremltools", timings, "import"):
-        from executorch.exir import to_edge_transform_and_lower
+        with quiet_imports():
+            from executorch.exir import to_edge_transform_and_lower
 
         from etcoreml.cli.model_source import exported_program
         from etcoreml.partition import CoreMLPartitioner

@@ -16,12 +16,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from executorch.runtime import Runtime
 
 import etcoreml
 from etcoreml.errors import DtypeError, ProgramError, ShapeError, UsageError
+from etcoreml.imports import quiet_imports
 from etcoreml.runtime import faults
 from etcoreml.types import BY_EXECUTORCH
+
+with quiet_imports():
+    from executorch.runtime import Runtime
 
 # A .pte is a FlatBuffer: its file identifier stands at bytes 4 to 8 (executorch 1.5.1
 # schema/program.fbs, `file_identifier "ET12"`).
@@ -235,4 +238,11 @@ def _check_input(what: str, value: Any, info: TensorInfo) -> Any:
     )
     if not fits:
         raise ShapeError(what, found=shape, expected=info.shape)
-    return value
+    return value if _is_dense(value) else value.contiguous()
+
+
+def _is_dense(value: torch.Tensor) -> bool:
+    """Whether the runtime takes the tensor's memory format."""
+    if value.is_contiguous():
+        return True
+    return value.dim() == 4 and value.is_contiguous(memory_format=torch.channels_last)

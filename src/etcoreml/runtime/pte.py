@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from etcoreml.errors import ProgramError
+from etcoreml.imports import quiet_imports
 from etcoreml.types import BY_EXECUTORCH
 
 
@@ -75,7 +76,8 @@ def parse_pte(data: bytes) -> PteProgram:
     Raises:
         ProgramError: They are not an ExecuTorch program that this executorch reads.
     """
-    from executorch.exir._serialize._program import deserialize_pte_binary
+    with quiet_imports():
+        from executorch.exir._serialize._program import deserialize_pte_binary
 
     if data[4:6] != b"ET":
         raise ProgramError(
