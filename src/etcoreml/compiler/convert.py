@@ -19,6 +19,7 @@ from torch.export import ExportedProgram
 from etcoreml.compiler.enumerated_shapes import Symbol, symbolic_inputs
 from etcoreml.compiler.package import DebugInfo, read_debug_info, read_handles
 from etcoreml.compiler.quiet import VERBOSE_VARIABLE, quiet
+from etcoreml.compiler.rewrites import fill_defaults
 from etcoreml.compiler.scratch import scratch
 from etcoreml.compiler.specs import ModelType, Options
 from etcoreml.compiler.torch_ops import own_converters
@@ -55,6 +56,7 @@ def converted(program: ExportedProgram, options: Options) -> Iterator[tuple[Any,
     """
     _check_options(options)
     _check_initial_state(program)
+    fill_defaults(program)
     with _CONVERSION, scratch(), own_converters(), quiet():
         with _translated(options):
             model = ct.convert(

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
+from weakref import WeakKeyDictionary
 
 import torch
 from executorch.exir import EdgeProgramManager, to_edge_transform_and_lower
@@ -82,6 +83,10 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
         self._setting = Setting(target=self._options.target)
         self._programs = 0
         self._not_zero: frozenset[str] = frozenset()
+        # ExecuTorch asks four times about every program.
+        self._kept: MutableMapping[ExportedProgram, list[torch._ops.OpOverload]] = (
+            WeakKeyDictionary()
+        )
 
     def _check_options(self) -> None:
         for name in self.skip_ops_for_coreml_delegation:
@@ -118,12 +123,31 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
             Core ML cannot take is decomposed, whose parts it may take.
         """
         self._not_zero |= initial_values(ep)
+        if ep not in self._kept:
+            self._kept[ep] = self._ops_to_keep(ep)
+        return list(self._kept[ep]), None
+
+    def _ops_to_keep(self, program: ExportedProgram) -> list[torch._ops.OpOverload]:
+        """Return the ops whose every node will be delegated as it is.
+
+        Ops that Core ML cannot take and ExecuTorch decomposes are assumed to become ops that it
+        can, so that only nodes that are certainly outside split the program here.
+        """
+        reasons = {node: self._why_not(node) for node in program.graph.nodes}
+        outside = {
+            node: reason
+            for node, reason in reasons.items()
+            if reason is not None and not _is_decomposed(node)
+        }
+        self._partitions(program, outside)
         kept: dict[torch._ops.OpOverload, bool] = {}
-        for node in ep.graph.nodes:
+        for node, reason in reasons.items():
             if node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload):
-                fits = not _is_view(node.target) and why_not(node, self._setting) is None
+                fits = reason is None and node not in outside and not _is_view(node.target)
+                # What the user wants outside runs there as it is, if ExecuTorch can run it.
+                fits |= reason == _SKIPPED and _has_out_variant(node.target)
                 kept[node.target] = kept.get(node.target, True) and fits
-        return [op for op, fits in kept.items() if fits], None
+        return [op for op, fits in kept.items() if fits]
 
     def partition(self, exported_program: ExportedProgram) -> PartitionResult:
         """Tag the nodes of an edge program that go to Core ML.
@@ -159,22 +183,29 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
             reason = self._why_not(node)
             if reason is not None:
                 reasons[node] = reason
+        return reasons, self._partitions(program, reasons)
+
+    def _partitions(self, program: ExportedProgram, reasons: dict[Node, str]) -> list[Partition]:
+        """Group the nodes without a reason; nodes that fit no delegate get theirs."""
         while True:
             partitioner = CapabilityBasedPartitioner(
                 program.graph_module, _Support(reasons), allows_single_node_partition=True
             )
-            partitions = partitioner.propose_partitions()
+            partitions: list[Partition] = partitioner.propose_partitions()
             found = dict(offences(program, partitions, self._setting, self.take_over_constant_data))
             if not found:
-                return reasons, partitions
+                return partitions
             reasons |= found
 
     def _why_not(self, node: Node) -> str | None:
         if node.op == "get_attr":
-            return None if all(each.op == "call_function" for each in node.users) else ""
+            branches = any(
+                isinstance(each.target, torch._ops.HigherOrderOperator) for each in node.users
+            )
+            return "" if branches else None
         if node.op != "call_function":
             return ""
-        if str(getattr(node.target, "__name__", "")).lower() in self._skipped:
+        if {op_name(node).lower(), str(node.target.__name__).lower()} & self._skipped:
             return _SKIPPED
         return why_not(node, self._setting)
 
@@ -205,7 +236,7 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
                 yield Decision(self._programs, node.name, "buffer", reason is None, reason)
             elif node.op == "call_function":
                 delegated = "delegation_tag" in node.meta
-                reason = None if delegated else reasons.get(node, "no partition could take it in")
+                reason = None if delegated else _reason(node, reasons)
                 yield Decision(self._programs, node.name, op_name(node), delegated, reason)
 
 
@@ -219,11 +250,33 @@ class _Support(OperatorSupportBase):  # type: ignore[misc] # torch is untyped
         return node not in self._reasons
 
 
+def _reason(node: Node, reasons: dict[Node, str]) -> str:
+    """Return why a node is outside; an element of a tuple is where the tuple is."""
+    if node not in reasons and op_name(node) == "getitem":
+        node = node.all_input_nodes[0]
+    return reasons.get(node, "no partition could take it in")
+
+
 def _is_view(op: torch._ops.OpOverload) -> bool:
     """Whether an op returns a view of its first argument; ExecuTorch replaces those itself."""
     arguments = op._schema.arguments
     alias = arguments[0].alias_info if arguments else None
     return alias is not None and not alias.is_write
+
+
+def _is_decomposed(node: Node) -> bool:
+    """Whether ExecuTorch takes an op apart unless told otherwise."""
+    target = node.target
+    return (
+        isinstance(target, torch._ops.OpOverload)
+        and target.namespace == "aten"
+        and torch.Tag.core not in target.tags
+    )
+
+
+def _has_out_variant(op: torch._ops.OpOverload) -> bool:
+    """Whether ExecuTorch can run an op that was not decomposed."""
+    return any(name.endswith("out") for name in op.overloadpacket.overloads())
 
 
 def _warn_of_decomposed_workflow() -> None:

@@ -173,19 +173,7 @@ def _has_memory_format(node: Node, setting: Setting) -> bool:
     ):
         return True
     order = node.kwargs.get("dim_order")
-    if order is not None and list(order) != list(range(len(order))):
-        return True
-    # What enters a delegate has to be contiguous; inside, the order of dimensions has no meaning.
-    return any(
-        each.op == "placeholder" and _is_permuted(tensor)
-        for each in node.all_input_nodes
-        if isinstance(tensor := each.meta.get("val"), torch.Tensor)
-    )
-
-
-def _is_permuted(tensor: torch.Tensor) -> bool:
-    """Whether the dimensions of a tensor do not lie in memory in their own order."""
-    return tuple(tensor.dim_order()) != tuple(range(tensor.dim()))
+    return order is not None and list(order) != list(range(len(order)))
 
 
 def _is_scaled(*names: str) -> Callable[[Node, Setting], bool]:
@@ -222,6 +210,14 @@ def _uses_indices(node: Node, setting: Setting) -> bool:
     return any(op_name(user) == "getitem" and user.args[1] == 1 for user in node.users)
 
 
+def _has_no_dimensions(node: Node, setting: Setting) -> bool:
+    return all(each.dim() == 0 for each in operands(node))
+
+
+def _is_below_ios16(node: Node, setting: Setting) -> bool:
+    return bool(setting.target < ct.target.iOS16)
+
+
 def _is_dilated(node: Node, setting: Setting) -> bool:
     return any(step != 1 for step in argument(node, "dilation"))
 
@@ -250,6 +246,35 @@ def _groups_heads(node: Node, setting: Setting) -> bool:
     query, key = operand(node, "query"), operand(node, "key")
     return query is None or key is None or query.shape[:-2] != key.shape[:-2]
 
+
+_FLOAT_ONLY = (
+    *("acos", "asin", "atan", "atanh", "ceil", "cos", "cosh", "erf", "exp", "expm1", "floor"),
+    *("log2", "reciprocal", "relu", "round", "rsqrt", "sigmoid", "sin", "sinh", "sqrt", "tan"),
+    "tanh",
+)
+_BITWISE = (
+    "aten.bitwise_not.default",
+    *(
+        f"aten.bitwise_{name}.{overload}"
+        for name in ("and", "or", "xor")
+        for overload in ("Tensor", "Scalar")
+    ),
+)
+_UNCONVERTED = (
+    "aten.affine_grid_generator.default",
+    "aten.cosine_similarity.default",
+    "aten.fft_rfft.default",
+    "aten.hann_window.default",
+    "aten.hardshrink.default",
+    "aten.lerp.Scalar",
+    "aten.lerp.Tensor",
+    "aten.linalg_inv.default",
+    "aten.linalg_inv_ex.default",
+    "aten.mse_loss.default",
+    "aten.nll_loss_nd.default",
+    "aten.stft.default",
+    "aten.stft.center",
+)
 
 # Rules -----------------------------------------------------------------------------------------
 
@@ -335,59 +360,34 @@ OP_RULES: tuple[Rule, ...] = (
         "coremltools does not convert alpha and beta",
     ),
     Rule(
-        tuple(
-            f"aten.{name}.default"
-            for name in (
-                "ceil",
-                "exp",
-                "floor",
-                "log2",
-                "reciprocal",
-                "round",
-                "rsqrt",
-                "sigmoid",
-                "sqrt",
-                "hardshrink",
-            )
-        ),
+        tuple(f"aten.{name}.default" for name in _FLOAT_ONLY),
         _has_integer_operand,
-        "the op takes floating-point tensors in Core ML",
+        "Core ML has the op for floating-point tensors only",
     ),
     Rule(
-        (
-            *tuple(
-                f"aten.{name}.{overload}"
-                for name in ("bitwise_and", "bitwise_or", "bitwise_xor")
-                for overload in ("Tensor", "Scalar")
-            ),
-            "aten.bitwise_not.default",
-        ),
+        _BITWISE,
         _has_integer_result,
         "Core ML has the op for bool tensors only",
     ),
     Rule(
-        (
-            *tuple(
-                f"aten.{name}.default"
-                for name in (
-                    "affine_grid_generator",
-                    "cosine_similarity",
-                    "fft_rfft",
-                    "hann_window",
-                    "lerp",
-                    "linalg_inv",
-                    "linalg_inv_ex",
-                    "mse_loss",
-                    "nll_loss_nd",
-                    "stft",
-                )
-            ),
-            "aten.lerp.Scalar",
-            "aten.lerp.Tensor",
-            "aten.stft.center",
-        ),
+        _UNCONVERTED,
         _always,
         "coremltools does not convert the op as torch.export writes it",
+    ),
+    Rule(
+        ("aten.where.ScalarSelf", "aten.where.ScalarOther", "aten.where.Scalar"),
+        _always,
+        "coremltools does not bring the scalar to the tensor's dtype",
+    ),
+    Rule(
+        ("aten.where.self",),
+        _has_no_dimensions,
+        "coremltools does not select between tensors without dimensions",
+    ),
+    Rule(
+        ("aten.pixel_unshuffle.default",),
+        _is_below_ios16,
+        "Core ML has the op from iOS16 on",
     ),
     Rule(
         ("aten.convolution.default", *(f"aten.conv{n}d.default" for n in (1, 2, 3))),
