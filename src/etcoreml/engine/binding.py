@@ -10,7 +10,7 @@ from openvino import Node, Output
 
 from etcoreml.engine.context import Context
 from etcoreml.engine.registry import Parameter, Translator
-from etcoreml.engine.scope import Value, Weight
+from etcoreml.engine.scope import State, Value, Weight
 from etcoreml.errors import UnsupportedOpError
 from etcoreml.mil.program import Argument, Constant
 
@@ -66,6 +66,12 @@ def _bind(parameter: Parameter, operands: tuple[Argument, ...], context: Context
 
 def _one(parameter: Parameter, value: Value, context: Context, what: str) -> Any:
     kinds = parameter.kinds
+    if State in kinds:
+        if isinstance(value, State):
+            return value
+        raise UnsupportedOpError(f"{what} must be a state")
+    if isinstance(value, State):
+        raise UnsupportedOpError(f"{what} must be a tensor", found="a state")
     if isinstance(value, Output) and not isinstance(value, (Constant, Weight)):
         if Output in kinds:
             return value

@@ -21,18 +21,21 @@ def output(value: Node | Output) -> Output:
     return value.output(0) if isinstance(value, Node) else value
 
 
+def node(x: Output) -> Node:
+    """Return a node whose first output is ``x``, which some of OpenVINO's functions insist on."""
+    return x.get_node() if x.get_index() == 0 else op.broadcast(x, shape_of(x))
+
+
 def constant(array: Any) -> Output:
     """Return a constant that shares the array's memory; fp16 is converted to f32 when computing.
 
     The weights of a large model would otherwise exist twice while it is compiled.
     """
     array = np.ascontiguousarray(array) if np.ndim(array) else np.asarray(array)
-    # OpenVINO copies empty and scalar arrays; sharing them gains nothing.
-    node = op.constant(writable_alias(array), shared_memory=True) if array.size > 1 else None
-    node = node or op.constant(array.copy())
-    if array.dtype == np.float16:
-        node = op.convert(node, Type.f32)
-    return output(node)
+    # OpenVINO copies empty and scalar arrays anyway.
+    is_shared = array.size > 1
+    stored = op.constant(writable_alias(array) if is_shared else array, shared_memory=is_shared)
+    return output(op.convert(stored, Type.f32) if array.dtype == np.float16 else stored)
 
 
 class _Alias:

@@ -9,6 +9,7 @@ A translator's parameters are the op's MIL input names; their annotations say wh
 * ``tuple[Array, ...]``: every operand of a variadic input, each known when loading;
 * ``Output | Array``: either; what is known arrives as an array;
 * ``X | None``: the input may be absent; the default value is MIL's default;
+* ``State``: a state variable;
 * ``Context``: the translation itself (not a MIL input).
 """
 

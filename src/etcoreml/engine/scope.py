@@ -1,7 +1,7 @@
 """The values visible while a block is translated.
 
-A value is one of three: a constant of the program, a compressed weight, or an ``Output``. The
-first two become part of the graph only when a translator asks for a run-time value, in the graph
+A value is a constant of the program, a compressed weight, a state, or an ``Output``. The first two
+become part of the graph only when a translator asks for a run-time value, in the graph
 that asks; an ``Output`` of an enclosing block is captured: the body gets a parameter for it.
 """
 
@@ -34,9 +34,6 @@ class Weight:
     build: Callable[[], Output]
 
 
-Value = Union[Constant, Weight, Output]  # noqa: UP007 - Output is untyped here
-
-
 @dataclass
 class State:
     """A state variable and its value at this point of the program."""
@@ -44,6 +41,9 @@ class State:
     variable: Any
     current: Output
     is_written: bool = False
+
+
+Value = Union[Constant, Weight, State, Output]  # noqa: UP007 - Output is untyped here
 
 
 @dataclass
@@ -78,7 +78,7 @@ class Scope:
             msg = f"no value {name!r}: the program was not checked"
             raise KeyError(msg)
         value = self.parent.resolve(name)
-        if isinstance(value, (Constant, Weight)):
+        if isinstance(value, (Constant, Weight, State)):
             return value
         parameter = op.parameter(value.get_partial_shape(), value.get_element_type())
         parameter.set_friendly_name(f"{name}/captured")
@@ -92,6 +92,8 @@ class Scope:
         Raises:
             UnsupportedOpError: The value is no tensor.
         """
+        if isinstance(value, State):
+            raise UnsupportedOpError(f"{what} must be a tensor", found="a state")
         if not isinstance(value, (Constant, Weight)):
             return value
         key = id(value)

@@ -63,7 +63,7 @@ def translate(function: Function, *, numerics: str = "fast") -> ov.Model:
     translate_operations(function.block, scope)
     results = [_result(value, scope) for value in function.outputs]
     sinks = [
-        op.assign(state.current, state.variable)
+        op.assign(graph.node(state.current), state.variable)
         for state in scope.translation.states.values()
         if state.is_written
     ]
@@ -223,7 +223,9 @@ def _state(value: MilOutput, scope: Scope) -> None:
     zero.set_friendly_name(f"{value.name}/Constant")
     read = op.read_value(zero, variable)
     read.set_friendly_name(f"{value.name}/ReadValue")
-    scope.translation.states[value.name] = State(variable, read.output(0))
+    state = State(variable, read.output(0))
+    scope.translation.states[value.name] = state
+    scope.values[value.name] = state
 
 
 def _result(value: MilOutput, scope: Scope) -> Node:

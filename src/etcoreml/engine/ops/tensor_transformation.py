@@ -237,7 +237,7 @@ def _masked(values: Output, mask: Sequence[bool], edge: Sequence[int]) -> Output
 
 @translates("sliding_windows", spec="iOS15.sliding_windows, iOS17.sliding_windows")
 def sliding_windows(x: Output, axis: int, size: int, context: Context, stride: int = 1) -> Any:
-    """Return the windows of ``size`` along ``axis``, ``stride`` apart, in a new dimension after it."""
+    """Return windows of ``size`` along ``axis``, ``stride`` apart, in a new dimension after it."""
     position = graph.axis_of(axis, graph.rank(x))
     length = graph.known_size(x, position)
     if length is None:

@@ -1,0 +1,46 @@
+"""MIL family ``linear`` against MIL's value inference, i.e. NumPy."""
+
+from __future__ import annotations
+
+from tests.cases import Case, normal, numbers_of
+
+W, BIAS = normal(6, 4, seed=1) / 2, normal(6, seed=2)
+
+CASES = (
+    Case("linear", {"x": normal(3, 4)}, {"weight": W, "bias": BIAS}),
+    Case("linear", {"x": normal(2, 3, 4)}, {"weight": W, "bias": BIAS}, why="rank 3"),
+    Case("linear", {"x": normal(4)}, {"weight": W, "bias": BIAS}, why="rank 1"),
+    Case("linear", {"x": normal(3, 4)}, {"weight": W}, why="no bias"),
+    Case("matmul", {"x": normal(3, 4), "y": normal(4, 5, seed=1)}),
+    Case("matmul", {"x": normal(2, 3, 4), "y": normal(4, 5, seed=1)}, why="broadcast batch"),
+    Case(
+        "matmul",
+        {"x": normal(5, 1, 4, 3), "y": normal(2, 5, 4, seed=1)},
+        {"transpose_x": True, "transpose_y": True},
+        why="transposed and broadcast",
+        varies=False,
+    ),
+    Case(
+        "einsum",
+        {"values": (normal(2, 3, 4, 5), normal(2, 5, 4, 6, seed=1))},
+        {"equation": "nchw,nwhu->nchu"},
+        why="rank 4",
+        varies=False,
+    ),
+    Case(
+        "einsum",
+        {"values": (normal(1, 3, 4, 5), normal(2, 5, 1, 6, seed=1))},
+        {"equation": "nchw,nwhu->nchu"},
+        why="broadcast",
+        varies=False,
+    ),
+    Case(
+        "einsum",
+        {"values": (normal(3, 4, 5), normal(5, 4, 6, seed=1))},
+        {"equation": "abc,cbd->abd"},
+        why="rank 3",
+        varies=False,
+    ),
+)
+
+test_numbers = numbers_of(CASES)

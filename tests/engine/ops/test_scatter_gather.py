@@ -1,0 +1,186 @@
+"""MIL family ``scatter_gather`` against NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tests.cases import Case, integers, normal, numbers_of, uniform
+
+X = normal(4, 5, 6)
+DATA = uniform(0.5, 2, 4, 5)
+MODES = {
+    "update": lambda old, new: new,
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "max": np.maximum,
+    "min": np.minimum,
+}
+
+
+def _a(*values: int) -> Any:
+    return np.array(values, np.int32)
+
+
+def _gather(x: Any, indices: Any, axis: int = 0, batch_dims: int = 0, **_: Any) -> Any:
+    if not batch_dims:
+        return np.take(x, indices, axis)
+    return np.stack([np.take(a, i, axis - 1) for a, i in zip(x, indices, strict=True)])
+
+
+def _along(x: Any, indices: Any, axis: int = 0, **_: Any) -> Any:
+    return np.take_along_axis(x, indices, axis)
+
+
+def _gather_nd(x: Any, indices: Any, batch_dims: int = 0, **_: Any) -> Any:
+    if batch_dims:
+        return np.stack([_gather_nd(a, i) for a, i in zip(x, indices, strict=True)])
+    return x[tuple(np.moveaxis(indices, -1, 0))]
+
+
+def _scatter(
+    data: Any, indices: Any, updates: Any, axis: int = 0, mode: str = "add", **_: Any
+) -> Any:
+    y = np.moveaxis(data.copy(), axis, 0)
+    for place, update in zip(indices, np.moveaxis(updates, axis, 0), strict=True):
+        y[place] = MODES[mode](y[place], update)
+    return np.moveaxis(y, 0, axis)
+
+
+def _scatter_along(
+    data: Any, indices: Any, updates: Any, axis: int = 0, mode: str = "add", **_: Any
+) -> Any:
+    y = data.copy()
+    for place in np.ndindex(*indices.shape):
+        target = list(place)
+        target[axis] = indices[place]
+        y[tuple(target)] = MODES[mode](y[tuple(target)], updates[place])
+    return y
+
+
+def _scatter_nd(data: Any, indices: Any, updates: Any, mode: str = "add", **_: Any) -> Any:
+    y = data.copy()
+    for place in np.ndindex(*indices.shape[:-1]):
+        target = tuple(indices[place])
+        y[target] = MODES[mode](y[target], updates[place])
+    return y
+
+
+TWICE = _a(0, 3, 0)
+ONCE = _a(2, -4)
+
+CASES = (
+    *(
+        Case("gather", {"x": X, "indices": indices}, {"axis": axis}, why=why, expect=_gather)
+        for why, indices, axis in (
+            ("vector", _a(3, 0, -1), 0),
+            ("matrix", integers(-5, 5, 2, 3), 1),
+            ("scalar", np.int32(2), -1),
+        )
+    ),
+    Case("gather", {"x": integers(0, 99, 7), "indices": _a(6, -7)}, why="int32", expect=_gather),
+    Case(
+        "gather",
+        {"x": X, "indices": integers(-5, 5, 4, 3)},
+        {"axis": 1, "batch_dims": 1},
+        why="batch",
+        expect=_gather,
+        opset="iOS16",
+        varies=False,
+    ),
+    Case(
+        "gather",
+        {"x": X, "indices": _a(1, 2)},
+        {"axis": 0, "validate_indices": False},
+        why="iOS17",
+        expect=_gather,
+        opset="iOS17",
+    ),
+    *(
+        Case(
+            "gather_along_axis",
+            {"x": X, "indices": indices},
+            {"axis": axis},
+            why=f"axis {axis}",
+            expect=_along,
+            varies=False,
+        )
+        for indices, axis in ((integers(-4, 4, 2, 5, 6), 0), (integers(-6, 6, 4, 5, 3), -1))
+    ),
+    Case("gather_nd", {"x": X, "indices": integers(-4, 4, 3, 2)}, expect=_gather_nd, varies=False),
+    Case(
+        "gather_nd",
+        {"x": X, "indices": integers(-5, 5, 4, 3, 1)},
+        {"batch_dims": 1},
+        why="batch",
+        expect=_gather_nd,
+        opset="iOS16",
+        varies=False,
+    ),
+    *(
+        Case(
+            "scatter",
+            {
+                "data": DATA,
+                "indices": ONCE if mode == "update" else TWICE,
+                "updates": uniform(0.5, 2, 2 if mode == "update" else 3, 5),
+            },
+            {"axis": 0, "mode": mode},
+            why=mode,
+            expect=_scatter,
+            varies=False,
+        )
+        for mode in MODES
+    ),
+    Case(
+        "scatter",
+        {"data": X, "indices": _a(1, 4), "updates": normal(4, 2, 6)},
+        {"axis": -2, "mode": "update"},
+        why="inner axis",
+        expect=_scatter,
+        varies=False,
+    ),
+    *(
+        Case(
+            "scatter_along_axis",
+            {
+                "data": DATA,
+                "indices": np.array([[0, 1, -1, 2, 2], [1, 0, 0, 0, -3]], np.int32),
+                "updates": uniform(0.5, 2, 2, 5),
+            },
+            {"axis": 0, "mode": mode},
+            why=mode,
+            expect=_scatter_along,
+            varies=False,
+        )
+        for mode in MODES
+    ),
+    *(
+        Case(
+            "scatter_nd",
+            {
+                "data": DATA,
+                "indices": np.array([[0, 1], [-1, 2]] + [[0, 1]] * (mode != "update"), np.int32),
+                "updates": uniform(0.5, 2, 2 + (mode != "update")),
+            },
+            {"mode": mode},
+            why=mode,
+            expect=_scatter_nd,
+            varies=False,
+        )
+        for mode in MODES
+    ),
+    Case(
+        "scatter_nd",
+        {"data": DATA, "indices": np.array([[3], [0]], np.int32), "updates": normal(2, 5)},
+        {"mode": "update"},
+        why="rows",
+        expect=_scatter_nd,
+        varies=False,
+    ),
+)
+
+test_numbers = numbers_of(CASES)
