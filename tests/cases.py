@@ -8,7 +8,11 @@ Oracles: MIL's own value inference in coremltools, unless the case brings its ow
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import io
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -198,6 +202,42 @@ def to_program(mil_program: Any, opset: str) -> MilProgram:
         program = decode_model(model, read)
     check_program(program)
     return program
+
+
+def save_converted(
+    source: Any,
+    path: Path,
+    *,
+    target: str,
+    precision: str = "FLOAT32",
+    prepare: Callable[[Any], None] = lambda model: None,
+) -> Path:
+    """Convert with coremltools, quietly, and save as a package.
+
+    The model deletes a temporary folder when it is collected, and warns that it does: that
+    happens in here.
+
+    Args:
+        source: What ``coremltools.convert`` takes.
+        path: The package to write.
+        target: ``iOS15`` to ``iOS18``.
+        precision: ``FLOAT16`` or ``FLOAT32``.
+        prepare: Called with the model before it is saved.
+    """
+    ct = coremltools()
+    with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = ct.convert(
+            source,
+            minimum_deployment_target=getattr(ct.target, target),
+            compute_precision=getattr(ct.precision, precision),
+            skip_model_load=True,
+        )
+        prepare(model)
+        model.save(str(path))
+        del model
+        gc.collect()
+    return path
 
 
 def _flatten(inputs: Mapping[str, Any]) -> dict[str, Array]:

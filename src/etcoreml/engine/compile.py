@@ -69,6 +69,7 @@ def compile_function(
         devices=devices,
         inputs=tuple(_input_port(value) for value in chosen.inputs),
         outputs=outputs,
+        profiling=profiling,
     )
 
 

@@ -96,6 +96,7 @@ class Session:
         devices: OpenVINO devices it runs on, the most preferred first.
         inputs: In the function's order.
         outputs: In the function's order.
+        profiling: Whether requests take times.
     """
 
     def __init__(
@@ -106,8 +107,10 @@ class Session:
         devices: tuple[str, ...],
         inputs: tuple[Port, ...],
         outputs: tuple[Port, ...],
+        profiling: bool = False,
     ) -> None:
         self._compiled = compiled
+        self.profiling = profiling
         self.function = function
         self.devices = devices
         self.inputs = inputs
@@ -118,7 +121,7 @@ class Session:
 
     def create_request(self) -> Request:
         """Return a new request, with buffers and states of its own (about 0.3 ms)."""
-        return Request(self._compiled, self.inputs, self.outputs)
+        return Request(self._compiled, self)
 
     @functools.cached_property
     def fused(self) -> Mapping[str, tuple[str, ...]]:
@@ -171,12 +174,10 @@ class Request:
 
     infer: Callable[[], object]
 
-    def __init__(
-        self, compiled: ov.CompiledModel, inputs: tuple[Port, ...], outputs: tuple[Port, ...]
-    ) -> None:
-        self._compiled = compiled
-        self._inputs = inputs
-        self._outputs = outputs
+    def __init__(self, compiled: ov.CompiledModel, session: Session) -> None:
+        self._session = session
+        self._inputs = session.inputs
+        self._outputs = session.outputs
         self._raw: Any = compiled.create_infer_request()
         self._own_outputs: dict[int, ov.Tensor] = {}
         self._bound: dict[tuple[str, int], ov.Tensor] = {}
@@ -244,10 +245,9 @@ class Request:
         Raises:
             EngineError: The function was compiled without ``profiling``.
         """
-        rows = self._raw.profiling_info
-        if not rows:
+        if not self._session.profiling:
             what = "engine: no times were taken"
-            raise EngineError(what, hint="Compile with profiling=True and run first.")
+            raise EngineError(what, hint="Compile with profiling=True.")
         return tuple(
             NodeTime(
                 name=row.node_name,
@@ -255,7 +255,7 @@ class Request:
                 kernel=row.exec_type,
                 duration_ns=int(row.real_time.total_seconds() * 1e9),
             )
-            for row in rows
+            for row in self._raw.profiling_info
             if row.status == ov.ProfilingInfo.Status.EXECUTED
         )
 

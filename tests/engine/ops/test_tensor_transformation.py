@@ -168,6 +168,14 @@ CASES = (
         expect=lambda x, shape: x.reshape(shape),
         varies=False,
     ),
+    Case(
+        "reshape_like",
+        {"x": X, "ref_tensors": (normal(2, 5, 7), normal(6, 1))},
+        {"begins": (0, -2), "ends": (2, 0), "end_masks": (False, True)},
+        expect=lambda x, **_: x.reshape(2, 5, 6, 1),
+        opset="iOS16",
+        varies=False,
+    ),
     Case("reverse", {"x": X}, {"axes": _a(0, -1)}, why="two axes"),
     Case("reverse", {"x": X}, why="all axes"),
     Case(
