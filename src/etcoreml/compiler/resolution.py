@@ -51,9 +51,11 @@ def claim(backend: type) -> None:
     rivals = candidates(backend.__name__)
     if rivals == [backend]:
         return
-    if rivals[0] is not backend and running(backend_api.to_backend.dispatch(ExportedProgram)):
-        what = "to_backend(program, partitioner) takes the first class"
-        raise _conflict(what, rivals)
+    if running(backend_api.to_backend.dispatch(ExportedProgram)):
+        if rivals[0] is not backend:
+            what = "to_backend(program, partitioner) takes the first class"
+            raise _conflict(what, rivals)
+        return
     # Assigning the bases enters the class into BackendDetails' list anew, at the end.
     backend.__bases__ = (BackendDetails,)
     rivals = candidates(backend.__name__)

@@ -94,7 +94,7 @@ def _member_encoder(enum: type[Enum], text: Callable[[Enum], str]) -> Callable[[
             raise CompileSpecError(
                 what,
                 found=repr(member),
-                expected=", ".join(str(each) for each in enum),
+                expected=", ".join(each.name for each in enum),
             )
         return text(member)
 
@@ -134,14 +134,16 @@ def _encode_quantizer(config: Any) -> str:
         ) from error
 
 
-def _quantizer_config(config: dict[str, Any]) -> Any:
+def _quantizer_config(config: Any) -> Any:
     """Return coremltools' configuration object for a dict of its fields."""
+    if not isinstance(config, dict):
+        raise TypeError(type(config).__name__)
     return ct.optimize.coreml.OpLinearQuantizerConfig._from_dict(dict(config))
 
 
 def _encode_pass_names(names: Any) -> str:
     known = ct.converters.mil.mil.passes.pass_registry.PASS_REGISTRY
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         what = "compile spec: pass names are a list of strings"
         raise CompileSpecError(
             what,
