@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from openvino import Node, Output, PartialShape, Type
+from openvino import Dimension, Node, Output, PartialShape, Type
 from openvino import opset15 as op
 
 from etcoreml.mil.program import Array, Shape
@@ -87,6 +87,13 @@ def sizes(x: Output) -> Shape:
 def partial_sizes(shape: PartialShape) -> Shape:
     """Return the sizes of a partial shape of known rank."""
     return tuple(d.get_length() if d.is_static else None for d in shape)
+
+
+def partial_shape(sizes: Shape | None) -> PartialShape:
+    """Return sizes as OpenVINO takes them; None as a whole leaves the rank open."""
+    if sizes is None:
+        return PartialShape.dynamic()
+    return PartialShape([Dimension(-1 if size is None else size) for size in sizes])
 
 
 def known_size(x: Output, axis: int) -> int | None:

@@ -7,7 +7,7 @@ that asks; an ``Output`` of an enclosing block is captured: the body gets a para
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Union
 
@@ -18,7 +18,7 @@ from openvino import opset15 as op
 from etcoreml.engine import graph
 from etcoreml.engine.dtypes import compute_array
 from etcoreml.errors import UnsupportedOpError
-from etcoreml.mil.program import Array, Constant, TensorType
+from etcoreml.mil.program import Array, Block, Constant, TensorType
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +48,18 @@ Value = Union[Constant, Weight, State, Output]  # noqa: UP007 - Output is untype
 
 @dataclass
 class Translation:
-    """What all blocks of one function share."""
+    """What all blocks of one function share.
+
+    Attributes:
+        ios: The opset as a release of iOS.
+        numerics: The numerics mode.
+        translate_operations: Translates the operations of a block into a scope.
+        states: State variables by name.
+    """
 
     ios: int
     numerics: str
+    translate_operations: Callable[[Block, Scope], None]
     states: dict[str, State] = field(default_factory=dict)
 
 
@@ -85,6 +93,13 @@ class Scope:
         self.captures[name] = (value, parameter)
         self.values[name] = parameter.output(0)
         return self.values[name]
+
+    def inline(self, block: Block, operands: Sequence[Value], what: str) -> list[Output]:
+        """Translate a block into this scope, its inputs being ``operands``; return its outputs."""
+        for declared, operand in zip(block.inputs, operands, strict=True):
+            self.values[declared.name] = operand
+        self.translation.translate_operations(block, self)
+        return [self.output(self.resolve(name), what) for name in block.outputs]
 
     def output(self, value: Value, what: str) -> Output:
         """Return a value as a run-time value of this block's graph.

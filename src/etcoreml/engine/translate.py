@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
-from openvino import Dimension, Node, Output, PartialShape
+from openvino import Node, Output
 from openvino import opset15 as op
 from openvino.op.util import Variable, VariableInfo
 
@@ -31,7 +31,6 @@ from etcoreml.mil.program import (
     Constant,
     Function,
     Operation,
-    Shape,
     StateType,
     TensorType,
     ValueType,
@@ -56,7 +55,7 @@ def translate(function: Function, *, numerics: str = "fast") -> ov.Model:
         EngineError: A translator contradicts the program's declared types.
     """
     check_numerics(numerics)
-    scope = Scope(Translation(_ios(function.opset), numerics))
+    scope = Scope(Translation(_ios(function.opset), numerics, translate_operations))
     parameters = [_input(value, scope) for value in function.inputs]
     for value in function.states:
         _state(value, scope)
@@ -145,7 +144,7 @@ def _check(value: Output, declared: ValueType, context: Context) -> None:
             found=value.get_element_type().get_type_name(),
             expected=f"{expected.get_type_name()} for {declared}",
         )
-    if not value.get_partial_shape().compatible(_partial_shape(declared.shape)):
+    if not value.get_partial_shape().compatible(graph.partial_shape(declared.shape)):
         raise EngineError(
             f"{context.label}: translated to another shape than declared",
             found=str(value.get_partial_shape()),
@@ -181,12 +180,6 @@ def _is_new(node: Node) -> bool:
     return bool(node.get_friendly_name() == node.get_name())
 
 
-def _partial_shape(shape: Shape | None) -> PartialShape:
-    if shape is None:
-        return PartialShape.dynamic()
-    return PartialShape([Dimension(-1 if size is None else size) for size in shape])
-
-
 def _tensor_type(value: MilOutput, what: str) -> TensorType:
     if isinstance(value.type, TensorType):
         return value.type
@@ -198,7 +191,7 @@ def _tensor_type(value: MilOutput, what: str) -> TensorType:
 def _input(value: MilOutput, scope: Scope) -> Node:
     declared = _tensor_type(value, "input")
     type_ = border_type(declared.dtype)
-    parameter = op.parameter(_partial_shape(declared.shape), type_)
+    parameter = op.parameter(graph.partial_shape(declared.shape), type_)
     parameter.set_friendly_name(value.name)
     parameter.output(0).get_tensor().set_names({value.name})
     inside = graph.convert(parameter.output(0), compute_type(declared.dtype))
@@ -215,7 +208,7 @@ def _state(value: MilOutput, scope: Scope) -> None:
     tensor = value.type.tensor
     shape = tuple(int(size or 0) for size in tensor.shape or ())
     info = VariableInfo()
-    info.data_shape = _partial_shape(shape)
+    info.data_shape = graph.partial_shape(shape)
     info.data_type = compute_type(tensor.dtype)
     info.variable_id = value.name
     variable = Variable(info)

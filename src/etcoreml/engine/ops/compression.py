@@ -1,8 +1,8 @@
 """MIL families ``constexpr_ops`` and ``compression``: weights that are stored compressed.
 
-A translator returns a :class:`Weight`: expanded on demand, or kept compressed in the graph where
-OpenVINO's CPU kernels can compute from it (int8 and int4 with scales along output channels or in
-blocks of the last dimension). Lookup tables and sparse weights have no such kernels and expand.
+A translator returns a :class:`Weight`, which has two forms: an array, and a graph that computes
+it. So far the graph of every op is its expanded array, in the dtype of the scales or tables
+(``constexpr_cast`` keeps fp16); keeping int8 and int4 compressed concerns the second form alone.
 
 Source: coremltools 9.0 ``iOS16/constexpr_ops.py``, ``iOS18/compression.py``.
 """

@@ -17,7 +17,7 @@ def linear(x: Output, weight: Output, bias: Output | None = None) -> Any:
 
     Args:
         x: ``(*D, D_in)`` fp16 | fp32.
-        weight: ``(D_out, D_in)``; stays compressed if it is.
+        weight: ``(D_out, D_in)``.
         bias: ``(D_out,)``.
 
     Returns:

@@ -1,0 +1,254 @@
+"""MIL family ``recurrent``.
+
+Sequences are ``(s, b, I)`` in MIL and ``(b, s, I)`` in OpenVINO; gates come in another order. The
+results of a reversed sequence are in the order of its inputs.
+
+Source: coremltools 9.0 ``recurrent.py`` of iOS15, iOS17 and iOS18.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from openvino import Output
+from openvino import opset15 as op
+
+from etcoreml.engine import graph
+from etcoreml.engine.context import Context
+from etcoreml.engine.registry import translates
+from etcoreml.mil.program import Array
+
+_ACTIVATIONS = ("sigmoid", "tanh", "relu")
+_LSTM_GATES = (1, 0, 3, 2)
+"""MIL's input, forget, output, cell to OpenVINO's forget, input, cell, output."""
+_GRU_GATES = (2, 0, 1)
+"""MIL's reset, output, update to OpenVINO's update, reset, output."""
+
+
+@translates("lstm", spec="iOS15.lstm, iOS17.lstm")
+def lstm(
+    x: Output,
+    initial_h: Output,
+    initial_c: Output,
+    weight_ih: Array,
+    weight_hh: Array,
+    context: Context,
+    bias: Array | None = None,
+    peephole: Array | None = None,
+    weight_ih_back: Array | None = None,
+    weight_hh_back: Array | None = None,
+    bias_back: Array | None = None,
+    peephole_back: Array | None = None,
+    direction: str = "forward",
+    output_sequence: bool = False,
+    recurrent_activation: str = "sigmoid",
+    cell_activation: str = "tanh",
+    activation: str = "tanh",
+    clip: float | None = None,
+) -> Any:
+    """Long short-term memory over a sequence; D is 2 for ``bidirectional``, else 1.
+
+    Args:
+        x: ``(s, b, I)`` fp16 | fp32.
+        initial_h: ``(b, D * H)``.
+        initial_c: ``(b, D * H)``.
+        weight_ih: ``(4 * H, I)``.
+        weight_hh: ``(4 * H, H)``.
+        context: The translation.
+        bias: ``(4 * H,)``; zeros if absent.
+        peephole: Not supported.
+        weight_ih_back: ``(4 * H, I)``, for the way back if bidirectional.
+        weight_hh_back: ``(4 * H, H)``, likewise.
+        bias_back: ``(4 * H,)``, likewise.
+        peephole_back: Not supported.
+        direction: ``forward``, ``reverse`` or ``bidirectional``.
+        output_sequence: Whether every step is wanted, or the last.
+        recurrent_activation: ``sigmoid``, ``tanh`` or ``relu``.
+        cell_activation: Likewise.
+        activation: Likewise.
+        clip: Not supported.
+
+    Returns:
+        ``(s or 1, b, D * H)``, and the last hidden and cell states ``(b, D * H)``.
+    """
+    for name, value in (("peephole", peephole), ("peephole_back", peephole_back), ("clip", clip)):
+        if value is not None:
+            raise context.unsupported(name, value, "none")
+    context.one_of("direction", direction, ("forward", "reverse", "bidirectional"))
+    names = _activations(context, recurrent_activation, cell_activation, activation)
+    ways = [(weight_ih, weight_hh, bias)]
+    if direction == "bidirectional":
+        ways.append(
+            (
+                _present(context, "weight_ih_back", weight_ih_back),
+                _present(context, "weight_hh_back", weight_hh_back),
+                bias_back,
+            )
+        )
+    hidden = weight_hh.shape[1]
+    sequence = op.lstm_sequence(
+        graph.transpose(x, (1, 0, 2)),
+        _state_in(initial_h, len(ways), hidden),
+        _state_in(initial_c, len(ways), hidden),
+        _lengths(x),
+        _stacked([_gates(w, _LSTM_GATES) for w, _, _ in ways]),
+        _stacked([_gates(w, _LSTM_GATES) for _, w, _ in ways]),
+        _stacked([_gates(_bias(b, 4 * hidden), _LSTM_GATES) for _, _, b in ways]),
+        hidden,
+        direction,
+        names,
+    )
+    size = len(ways) * hidden
+    h, c = _state_out(sequence.output(1), size), _state_out(sequence.output(2), size)
+    return [_steps(sequence.output(0), size) if output_sequence else graph.unsqueeze(h, 0), h, c]
+
+
+@translates("gru", spec="iOS15.gru, iOS17.gru, iOS18.gru")
+def gru(
+    x: Output,
+    initial_h: Output,
+    weight_ih: Array,
+    weight_hh: Array,
+    context: Context,
+    bias: Array | None = None,
+    direction: str = "forward",
+    output_sequence: bool = False,
+    recurrent_activation: str = "sigmoid",
+    activation: str = "tanh",
+    reset_after: bool = False,
+    input_bias: Array | None = None,
+) -> Any:
+    """Gated recurrent unit over a sequence.
+
+    Args:
+        x: ``(s, b, I)`` fp16 | fp32.
+        initial_h: ``(b, H)``.
+        weight_ih: ``(3 * H, I)``.
+        weight_hh: ``(3 * H, H)``.
+        context: The translation.
+        bias: ``(3 * H,)``; zeros if absent.
+        direction: ``forward`` or ``reverse``.
+        output_sequence: Whether every step is wanted, or the last.
+        recurrent_activation: ``sigmoid``, ``tanh`` or ``relu``.
+        activation: Likewise.
+        reset_after: Whether the reset gate applies after the product with ``weight_hh``.
+        input_bias: ``(3 * H,)``; zeros if absent.
+
+    Returns:
+        ``(s or 1, b, H)`` and the last hidden state ``(b, H)``.
+    """
+    context.one_of("direction", direction, ("forward", "reverse"))
+    names = _activations(context, recurrent_activation, activation)
+    hidden = weight_hh.shape[1]
+    inner = _gates(_bias(bias, 3 * hidden), _GRU_GATES)
+    outer = _gates(_bias(input_bias, 3 * hidden), _GRU_GATES)
+    total = np.add(inner, outer)
+    if reset_after:
+        # The output gate's two biases are on either side of the reset gate.
+        total = np.concatenate([total[: 2 * hidden], outer[2 * hidden :], inner[2 * hidden :]])
+    sequence = op.gru_sequence(
+        graph.transpose(x, (1, 0, 2)),
+        _state_in(initial_h, 1, hidden),
+        _lengths(x),
+        _stacked([_gates(weight_ih, _GRU_GATES)]),
+        _stacked([_gates(weight_hh, _GRU_GATES)]),
+        _stacked([total]),
+        hidden,
+        direction,
+        names,
+        linear_before_reset=reset_after,
+    )
+    h = _state_out(sequence.output(1), hidden)
+    return [_steps(sequence.output(0), hidden) if output_sequence else graph.unsqueeze(h, 0), h]
+
+
+@translates("rnn", spec="iOS15.rnn, iOS17.rnn")
+def rnn(
+    x: Output,
+    initial_h: Output,
+    weight_ih: Array,
+    weight_hh: Array,
+    context: Context,
+    bias: Array | None = None,
+    direction: str = "forward",
+    output_sequence: bool = False,
+    activation: str = "tanh",
+) -> Any:
+    """Recurrent network over a sequence.
+
+    Args:
+        x: ``(s, b, I)`` fp16 | fp32.
+        initial_h: ``(b, H)``.
+        weight_ih: ``(H, I)``.
+        weight_hh: ``(H, H)``.
+        context: The translation.
+        bias: ``(H,)``; zeros if absent.
+        direction: ``forward`` or ``reverse``.
+        output_sequence: Whether every step is wanted, or the last.
+        activation: ``sigmoid``, ``tanh`` or ``relu``.
+
+    Returns:
+        ``(s or 1, b, H)`` and the last hidden state ``(b, H)``.
+    """
+    context.one_of("direction", direction, ("forward", "reverse"))
+    hidden = weight_hh.shape[1]
+    sequence = op.rnn_sequence(
+        graph.transpose(x, (1, 0, 2)),
+        _state_in(initial_h, 1, hidden),
+        _lengths(x),
+        _stacked([weight_ih]),
+        _stacked([weight_hh]),
+        _stacked([_bias(bias, hidden)]),
+        hidden,
+        direction,
+        _activations(context, activation),
+    )
+    h = _state_out(sequence.output(1), hidden)
+    return [_steps(sequence.output(0), hidden) if output_sequence else graph.unsqueeze(h, 0), h]
+
+
+def _activations(context: Context, *names: str) -> list[str]:
+    return [context.one_of("activation", name, _ACTIVATIONS) for name in names]
+
+
+def _present(context: Context, name: str, value: Array | None) -> Array:
+    if value is None:
+        raise context.unsupported(name, None, "weights, because the direction is bidirectional")
+    return value
+
+
+def _gates(values: Array, order: Sequence[int]) -> Array:
+    """Bring the gates, equal parts of the first dimension, into another order."""
+    parts = np.split(values, len(order))
+    return np.concatenate([parts[i] for i in order])
+
+
+def _bias(values: Array | None, size: int) -> Array:
+    return np.zeros(size, np.float32) if values is None else values
+
+
+def _stacked(ways: Sequence[Array]) -> Output:
+    return graph.floats(np.stack(ways))
+
+
+def _lengths(x: Output) -> Output:
+    """Return the length of each sequence of the batch: all of it."""
+    return graph.output(op.broadcast(graph.scalar(graph.size_of(x, 0)), graph.size_of(x, 1)))
+
+
+def _state_in(state: Output, ways: int, hidden: int) -> Output:
+    return graph.reshape(state, (-1, ways, hidden))
+
+
+def _state_out(state: Output, size: int) -> Output:
+    """``(b, D, H)`` to ``(b, D * H)``."""
+    return graph.reshape(state, (-1, size))
+
+
+def _steps(steps: Output, size: int) -> Output:
+    """``(b, D, s, H)`` to ``(s, b, D * H)``."""
+    ordered = graph.transpose(steps, (2, 0, 1, 3))
+    lead = graph.concat([graph.size_of(ordered, 0), graph.size_of(ordered, 1)], 0)
+    return graph.reshape(ordered, graph.concat([lead, graph.integers(size)], 0))

@@ -1,0 +1,202 @@
+"""MIL family ``recurrent`` against the formulas of its docstrings, step by step in NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from etcoreml.errors import UnsupportedOpError
+from tests.cases import Case, check, normal, numbers_of
+
+STEPS, BATCH, INPUT, H = 5, 2, 3, 4
+FUNCTIONS = {
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "tanh": np.tanh,
+    "relu": lambda x: np.maximum(x, 0),
+}
+
+
+def _walk(x: Any, direction: str) -> Any:
+    return range(len(x)) if direction == "forward" else reversed(range(len(x)))
+
+
+def _one_way(x: Any, h: Any, c: Any, w: Any, r: Any, bias: Any, direction: str, names: Any) -> Any:
+    gate, cell, final = (FUNCTIONS[name] for name in names)
+    steps = np.zeros((len(x), *h.shape), np.float32)
+    for t in _walk(x, direction):
+        i, f, o, z = np.split(x[t] @ w.T + h @ r.T + bias, 4, axis=1)
+        c = gate(f) * c + gate(i) * cell(z)
+        h = gate(o) * final(c)
+        steps[t] = h
+    return steps, h, c
+
+
+def _lstm(
+    x: Any,
+    initial_h: Any,
+    initial_c: Any,
+    weight_ih: Any,
+    weight_hh: Any,
+    bias: Any = None,
+    direction: str = "forward",
+    output_sequence: bool = False,
+    weight_ih_back: Any = None,
+    weight_hh_back: Any = None,
+    bias_back: Any = None,
+    recurrent_activation: str = "sigmoid",
+    cell_activation: str = "tanh",
+    activation: str = "tanh",
+) -> Any:
+    names = (recurrent_activation, cell_activation, activation)
+    ways = [("reverse" if direction == "reverse" else "forward", weight_ih, weight_hh, bias)]
+    if direction == "bidirectional":
+        ways.append(("reverse", weight_ih_back, weight_hh_back, bias_back))
+    outs = [
+        _one_way(
+            x,
+            initial_h[:, k * H : (k + 1) * H],
+            initial_c[:, k * H : (k + 1) * H],
+            w,
+            r,
+            0 if b is None else b,
+            way,
+            names,
+        )
+        for k, (way, w, r, b) in enumerate(ways)
+    ]
+    steps, h, c = (np.concatenate(parts, axis=-1) for parts in zip(*outs, strict=True))
+    return (steps if output_sequence else h[None]), h, c
+
+
+def _gru(
+    x: Any,
+    initial_h: Any,
+    weight_ih: Any,
+    weight_hh: Any,
+    bias: Any = None,
+    direction: str = "forward",
+    output_sequence: bool = False,
+    reset_after: bool = False,
+    input_bias: Any = None,
+) -> Any:
+    sigmoid = FUNCTIONS["sigmoid"]
+    inner = np.zeros(3 * H) if bias is None else bias
+    outer = np.zeros(3 * H) if input_bias is None else input_bias
+    (wr, wo, wz), (rr, ro, rz) = np.split(weight_ih, 3), np.split(weight_hh, 3)
+    (br, bo, bz), (ir, io, iz) = np.split(inner, 3), np.split(outer, 3)
+    h = initial_h
+    steps = np.zeros((len(x), *h.shape), np.float32)
+    for t in _walk(x, direction):
+        r = sigmoid(x[t] @ wr.T + h @ rr.T + br + ir)
+        z = sigmoid(x[t] @ wz.T + h @ rz.T + bz + iz)
+        recurrent = r * (h @ ro.T + bo) if reset_after else (r * h) @ ro.T + bo
+        h = (1 - z) * np.tanh(x[t] @ wo.T + io + recurrent) + z * h
+        steps[t] = h
+    return (steps if output_sequence else h[None]), h
+
+
+def _rnn(
+    x: Any,
+    initial_h: Any,
+    weight_ih: Any,
+    weight_hh: Any,
+    bias: Any = None,
+    direction: str = "forward",
+    output_sequence: bool = False,
+    activation: str = "tanh",
+) -> Any:
+    h = initial_h
+    steps = np.zeros((len(x), *h.shape), np.float32)
+    for t in _walk(x, direction):
+        h = FUNCTIONS[activation](
+            x[t] @ weight_ih.T + h @ weight_hh.T + (0 if bias is None else bias)
+        )
+        steps[t] = h
+    return (steps if output_sequence else h[None]), h
+
+
+def _weights(gates: int, seed: int = 1) -> dict[str, Any]:
+    return {
+        "weight_ih": normal(gates * H, INPUT, seed=seed) / 2,
+        "weight_hh": normal(gates * H, H, seed=seed + 1) / 2,
+        "bias": normal(gates * H, seed=seed + 2) / 2,
+    }
+
+
+def _back() -> dict[str, Any]:
+    return {f"{name}_back": value for name, value in _weights(4, 11).items()}
+
+
+X, HIDDEN = normal(STEPS, BATCH, INPUT), normal(BATCH, H, seed=21)
+STATES = {"x": X, "initial_h": HIDDEN, "initial_c": normal(BATCH, H, seed=22)}
+TWO_WAY = {"x": X, "initial_h": normal(BATCH, 2 * H), "initial_c": normal(BATCH, 2 * H, seed=22)}
+NO_BIAS = {name: value for name, value in _weights(4).items() if name != "bias"}
+SEQUENCE = {"output_sequence": True}
+
+CASES = (
+    *(
+        Case("lstm", inputs, params, 1e-5, why, _lstm, "iOS17", varies=False)
+        for why, inputs, params in (
+            ("last step", STATES, _weights(4)),
+            ("sequence", STATES, {**_weights(4), **SEQUENCE}),
+            ("no bias", STATES, {**NO_BIAS, **SEQUENCE}),
+            ("reverse", STATES, {**_weights(4), **SEQUENCE, "direction": "reverse"}),
+            (
+                "bidirectional",
+                TWO_WAY,
+                {**_weights(4), **_back(), **SEQUENCE, "direction": "bidirectional"},
+            ),
+            (
+                "bidirectional last step",
+                TWO_WAY,
+                {**_weights(4), **_back(), "direction": "bidirectional"},
+            ),
+            (
+                "activations",
+                STATES,
+                {**_weights(4), "cell_activation": "relu", "activation": "sigmoid"},
+            ),
+        )
+    ),
+    *(
+        Case("gru", {"x": X, "initial_h": HIDDEN}, params, 1e-5, why, _gru, opset, varies=False)
+        for why, params, opset in (
+            ("last step", _weights(3), "iOS17"),
+            ("sequence", {**_weights(3), **SEQUENCE}, "iOS17"),
+            ("reverse", {**_weights(3), **SEQUENCE, "direction": "reverse"}, "iOS17"),
+            (
+                "reset after",
+                {
+                    **_weights(3),
+                    **SEQUENCE,
+                    "reset_after": True,
+                    "input_bias": normal(3 * H, seed=31) / 2,
+                },
+                "iOS18",
+            ),
+        )
+    ),
+    *(
+        Case("rnn", {"x": X, "initial_h": HIDDEN}, params, 1e-5, why, _rnn, "iOS17", varies=False)
+        for why, params in (
+            ("last step", _weights(1)),
+            ("sequence", {**_weights(1), **SEQUENCE}),
+            (
+                "reverse relu",
+                {**_weights(1), **SEQUENCE, "direction": "reverse", "activation": "relu"},
+            ),
+        )
+    ),
+)
+
+test_numbers = numbers_of(CASES)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("peephole", normal(3 * H)), ("clip", np.float32(1.0))]
+)
+def test_options_out_of_reach_are_refused(name: str, value: Any) -> None:
+    with pytest.raises(UnsupportedOpError, match=name):
+        check(Case("lstm", STATES, {**_weights(4), name: value}, expect=_lstm, opset="iOS17"))
