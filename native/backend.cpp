@@ -73,12 +73,12 @@ class ArgumentViews {
   std::vector<TensorView*> views_;  // owned by tuple_
 };
 
-// One loaded delegate. Python's object has two methods: bind(arguments) -> bool, called whenever
-// memory, dtype or shape of an argument changes, and run(), which computes with what is bound.
+// One loaded delegate. Python's object has bind(arguments) -> bool, called whenever memory, dtype or
+// shape of an argument changes, and then offers run, a function that computes with what is bound.
 class Delegate {
  public:
   Delegate(nb::object loaded, std::string method)
-      : bind_(loaded.attr("bind")), run_(loaded.attr("run")), method_(std::move(method)) {
+      : loaded_(std::move(loaded)), method_(std::move(method)) {
     live().insert(this);
   }
   // Stands in for a delegate whose load was interrupted.
@@ -91,9 +91,9 @@ class Delegate {
   }
 
   const std::string& method() const { return method_; }
-  bool released() const { return !run_.is_valid(); }
+  bool released() const { return !loaded_.is_valid(); }
   void release() {
-    bind_.reset();
+    loaded_.reset();
     run_.reset();
   }
 
@@ -104,7 +104,8 @@ class Delegate {
     }
     bound_.clear();
     ArgumentViews views(arguments);
-    bool reusable = nb::cast<bool>(bind_(views.tuple()));
+    bool reusable = nb::cast<bool>(loaded_.attr("bind")(views.tuple()));
+    run_ = loaded_.attr("run");
     run_();
     if (reusable) {
       for (EValue* value : arguments) {
@@ -126,7 +127,7 @@ class Delegate {
     return true;
   }
 
-  nb::object bind_;
+  nb::object loaded_;
   nb::object run_;
   std::string method_;
   std::vector<TensorSignature> bound_;

@@ -26,6 +26,11 @@ from etcoreml.types import BY_EXECUTORCH
 with quiet_imports():
     from executorch.runtime import Runtime
 
+# torch's OpenMP threads do not survive a fork, and the runtime copies large outputs with torch: the
+# child would wait for them forever. torch's own DataLoader does the same in its workers.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
 # A .pte is a FlatBuffer: its file identifier stands at bytes 4 to 8 (executorch 1.5.1
 # schema/program.fbs, `file_identifier "ET12"`).
 _IDENTIFIER_PREFIX = b"ET"
