@@ -19,11 +19,9 @@ Source: executorch 1.5.1 ``exir/backend/backend_api.py``.
 
 from __future__ import annotations
 
-import inspect
 import sys
-from collections.abc import Callable, Iterable
-from types import CodeType, FrameType
-from typing import Any
+from collections.abc import Iterable, Iterator
+from types import FrameType
 
 from executorch.exir import ExportedProgram
 from executorch.exir.backend import backend_api
@@ -51,7 +49,8 @@ def claim(backend: type) -> None:
     rivals = candidates(backend.__name__)
     if rivals == [backend]:
         return
-    if running(backend_api.to_backend.dispatch(ExportedProgram)):
+    first_wins = backend_api.to_backend.dispatch(ExportedProgram).__code__
+    if any(frame.f_code is first_wins for frame in frames()):
         if rivals[0] is not backend:
             what = "to_backend(program, partitioner) takes the first class"
             raise _conflict(what, rivals)
@@ -76,15 +75,12 @@ def check_owned(backend: type, compile_specs: Iterable[object]) -> None:
         raise _conflict(what, rivals)
 
 
-def running(*functions: Callable[..., Any]) -> bool:
-    """Whether a call of one of ``functions`` is under way in this thread."""
-    codes: set[CodeType] = {inspect.unwrap(function).__code__ for function in functions}
+def frames() -> Iterator[FrameType]:
+    """Yield the calls under way in this thread, the innermost first."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if frame.f_code in codes:
-            return True
+        yield frame
         frame = frame.f_back
-    return False
 
 
 def _conflict(why: str, rivals: Iterable[type]) -> BackendConflictError:

@@ -66,6 +66,9 @@ def claim_buffers(
             reason = "the buffer is read or written outside of one single delegate"
         if reason is None:
             node.meta["delegation_tag"] = tags.pop()
+        elif buffer in not_zero:
+            # ExecuTorch stores the value of a mutable buffer only where it is told to.
+            node.meta["et_init_buffer"] = True
         decisions[node] = reason
     return decisions
 

@@ -6,7 +6,7 @@ The caller proposes again without them, until nothing is left to say.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -22,7 +22,6 @@ ct = coremltools()
 _SIZE_IN = "a size computed outside of the delegate would have to enter it, and only tensors can"
 _SIZE_OUT = "a size it computes is used outside of the delegate, and only tensors leave one"
 _DERIVED = "a delegate would have an input whose size is an expression of other sizes"
-_UNBOUNDED = "an input's size has no upper bound: give its torch.export.Dim a max"
 _NO_INPUT = "a delegate without inputs needs minimum_deployment_target iOS18 or later"
 _PERMUTED = "a delegate would have an input that is not contiguous"
 
@@ -42,7 +41,7 @@ def offences(
         take_over_constant_data: Whether constants become part of the delegate.
     """
     constants = _constants(program) if take_over_constant_data else frozenset()
-    bounds = {str(symbol): each.upper for symbol, each in program.range_constraints.items()}
+    symbols = frozenset(map(str, program.range_constraints))
     for partition in partitions:
         members = set(partition.nodes)
         inputs = 0
@@ -51,7 +50,7 @@ def offences(
                 if each in members or each.name in constants or each.op == "get_attr":
                     continue
                 inputs += 1
-                reason = _why_not_input(each.meta.get("val"), bounds)
+                reason = _why_not_input(each.meta.get("val"), symbols)
                 if reason is not None:
                     yield node, reason
             if _is_size(node.meta.get("val")) and not members.issuperset(node.users):
@@ -77,7 +76,7 @@ def _constants(program: ExportedProgram) -> frozenset[str]:
     )
 
 
-def _why_not_input(value: Any, bounds: Mapping[str, Any]) -> str | None:
+def _why_not_input(value: Any, symbols: frozenset[str]) -> str | None:
     """Return why a value cannot be an input of a delegate, or None."""
     if _is_size(value):
         return _SIZE_IN
@@ -85,13 +84,8 @@ def _why_not_input(value: Any, bounds: Mapping[str, Any]) -> str | None:
         return None
     if tuple(value.dim_order()) != tuple(range(value.dim())):
         return _PERMUTED
-    for size in value.shape:
-        if isinstance(size, int):
-            continue
-        if str(size) not in bounds:
-            return _DERIVED
-        if not bounds[str(size)].is_finite:
-            return _UNBOUNDED
+    if any(not isinstance(size, int) and str(size) not in symbols for size in value.shape):
+        return _DERIVED
     return None
 
 

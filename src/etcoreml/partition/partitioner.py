@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, MutableMapping
 from weakref import WeakKeyDictionary
 
 import torch
-from executorch.exir import EdgeProgramManager, to_edge_transform_and_lower
 from executorch.exir.backend.compile_spec_schema import CompileSpec
 from executorch.exir.backend.partitioner import DelegationSpec, Partitioner, PartitionResult
 from executorch.exir.backend.utils import tag_constant_data
@@ -23,7 +22,7 @@ from torch.fx.passes.infra.partitioner import CapabilityBasedPartitioner, Partit
 from torch.fx.passes.operator_support import OperatorSupportBase
 
 from etcoreml.compiler.backend import CoreMLBackend
-from etcoreml.compiler.resolution import OwnedSpecs, claim, running
+from etcoreml.compiler.resolution import OwnedSpecs, claim, frames
 from etcoreml.compiler.specs import decode_options
 from etcoreml.errors import FullGraphError, PartitionOptionError
 from etcoreml.partition.buffers import claim_buffers, initial_values
@@ -281,7 +280,13 @@ def _has_out_variant(op: torch._ops.OpOverload) -> bool:
 
 def _warn_of_decomposed_workflow() -> None:
     """Log when ops were decomposed before the partitioner could ask for them."""
-    if running(EdgeProgramManager.to_backend) and not running(to_edge_transform_and_lower):
+    # By name: executorch wraps both functions in one.
+    under_way = {
+        frame.f_code.co_name
+        for frame in frames()
+        if frame.f_globals.get("__name__") == "executorch.exir.program._program"
+    }
+    if "to_backend" in under_way and "to_edge_transform_and_lower" not in under_way:
         _LOGGER.warning(
             "DEPRECATION WARNING: to_edge() + to_backend() decomposes ops that Core ML has, such "
             "as attention, before CoreMLPartitioner sees them; to_edge_transform_and_lower() "
