@@ -60,7 +60,7 @@ def main() -> None:
     calls = {f"{name}, Method.execute": _bind(m.execute, inputs) for name, m in methods.items()}
     calls["etcoreml, Program.forward"] = lambda: facade.forward(*inputs)
     calls["torch eager"] = lambda: inputs[0] + inputs[1]
-    results = interleaved(calls, rounds=60, batch=500)
+    results = interleaved(calls, rounds=400, batch=50)
     peer = results["XNNPACK, Method.execute"]["median"]
     print(f"{'16-float add':<34}{'median us':>10}{'min us':>10}{'x XNNPACK':>11}")
     for name, row in results.items():

@@ -237,14 +237,17 @@ class CoreMLBackend final : public er::BackendInterface {
   }
 
   Error run(Delegate& delegate, Arguments arguments, Activity& activity) const {
-    const std::string subject = "method '" + delegate.method() + "' ";
+    auto subject = [&delegate] { return "method '" + delegate.method() + "' "; };
     if (activity.collides()) {
       return report_error(
-          "OverlapError", subject + "was executed while another thread executed it, or a method that shares its memory",
+          "OverlapError",
+          subject() + "was executed while another thread executed it, or one that shares its memory",
           kOverlapHint, "execute");
     }
     if (delegate.released()) {
-      ET_LOG(Error, "CoreMLBackend execute: %swas interrupted while it loaded, or the interpreter exits", subject.c_str());
+      ET_LOG(
+          Error, "CoreMLBackend execute: %swas interrupted while it loaded, or Python is exiting",
+          subject().c_str());
       return Error::InvalidState;
     }
     Error error = Error::Ok;
@@ -253,11 +256,11 @@ class CoreMLBackend final : public er::BackendInterface {
     } catch (nb::python_error& exception) {
       error = report_exception(exception, "execute");
     } catch (const std::exception& exception) {
-      error = report_error("DelegateError", subject + exception.what(), nullptr, "execute");
+      error = report_error("DelegateError", subject() + exception.what(), nullptr, "execute");
     }
     if (error == Error::Ok && activity.disturbed()) {
       return report_error(
-          "OverlapError", subject + "was disturbed by another thread; its result is not reliable",
+          "OverlapError", subject() + "was disturbed by another thread; its result is not reliable",
           kOverlapHint, "execute");
     }
     return error;
