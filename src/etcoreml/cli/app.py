@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -18,6 +19,7 @@ app = typer.Typer(
     name="etcoreml",
     help="Lower PyTorch models to Core ML for ExecuTorch, and run the result on any machine.",
     no_args_is_help=True,
+    rich_markup_mode=None,  # plain help keeps long options whole, and costs no import of rich
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -54,6 +56,11 @@ app.command(name="inspect")(inspect)
 
 def run() -> None:
     """Run the command line; errors of our tree become a message and an exit code."""
+    if not sys.warnoptions:
+        # What torch and executorch deprecate in each other is for their developers. `python -W`
+        # and PYTHONWARNINGS show it.
+        warnings.simplefilter("ignore", FutureWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
     try:
         app()
     except EtCoreMLError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,12 +10,26 @@ import typer
 
 from etcoreml.atomic import write_atomic
 from etcoreml.cli import render
+from etcoreml.cli.model_source import check_model, exported_program
+from etcoreml.cli.outputs import check_writable
 from etcoreml.errors import UsageError
 from etcoreml.imports import quiet_imports
 
 ComputeUnit = Literal["all", "cpu_only", "cpu_and_gpu", "cpu_and_ne"]
 Precision = Literal["float16", "float32"]
 ModelType = Literal["model", "compiled_model"]
+
+# Those of coremltools 9.0 that have ML Programs; here, since importing it takes seconds.
+TARGETS = tuple(
+    f"{system}{version}"
+    for system, versions in {
+        "iOS": (15, 16, 17, 18, 26),
+        "macOS": (12, 13, 14, 15, 26),
+        "watchOS": (8, 9, 10, 11, 26),
+        "tvOS": (15, 16, 17, 18, 26),
+    }.items()
+    for version in versions
+)
 
 
 def export(
@@ -38,8 +53,8 @@ def export(
         str | None,
         typer.Option(
             metavar="TARGET",
-            help="Oldest system that must run it: iOS15 to iOS18, macOS12 to macOS15.",
-            show_default="Core ML's lowest",
+            help="Oldest system that must run it, such as iOS17 or macOS14.",
+            show_default="the lowest that has its ops",
         ),
     ] = None,
     precision: Annotated[Precision, typer.Option(help="Compute precision.")] = "float16",
@@ -48,7 +63,9 @@ def export(
     ] = "model",
     skip_op: Annotated[
         list[str] | None,
-        typer.Option(metavar="OP", help="Leave an op out, e.g. aten.mm.default. Repeatable."),
+        typer.Option(
+            metavar="OP", help="Keep an op out of Core ML, e.g. aten.mm.default. Repeatable."
+        ),
     ] = None,
     take_over_mutable_buffer: Annotated[
         bool, typer.Option(help="Keep mutable buffers as Core ML state (iOS18).")
@@ -63,14 +80,17 @@ def export(
 ) -> None:
     """Lower MODEL to Core ML and write a .pte."""
     output = output or Path(f"{Path(model.partition(':')[2] or model).stem}.pte")
-    if not output.parent.is_dir():
-        raise UsageError(f"cannot write '{output}': there is no directory '{output.parent}'")
+    if deployment_target is not None and deployment_target not in TARGETS:
+        raise UsageError(
+            f"unknown --deployment-target '{deployment_target}'", expected=", ".join(TARGETS)
+        )
+    check_writable(output, ".pte")
+    check_model(model)
     timings: dict[str, float] = {}
     with render.stage("Loading torch, executorch and coremltools", timings, "import"):
         with quiet_imports():
             from executorch.exir import to_edge_transform_and_lower
 
-        from etcoreml.cli.model_source import exported_program
         from etcoreml.partition import CoreMLPartitioner
 
         compile_specs = _compile_specs(compute_unit, deployment_target, precision, model_type)
@@ -85,6 +105,7 @@ def export(
         program = exported_program(model)
     with render.stage("Lowering to Core ML", timings, "lower"):
         lowered = to_edge_transform_and_lower(program, partitioner=[partitioner])
+        _check_skipped(skip_op or [], program, partitioner.report)
     with render.stage(f"Writing {output}", timings, "write"):
         executorch_program = lowered.to_executorch()
         write_atomic(output, executorch_program.write_to_file)
@@ -98,10 +119,6 @@ def _compile_specs(
     from etcoreml.mil.ct import coremltools
 
     ct = coremltools()
-    if target is not None and target not in ct.target.__members__:
-        raise UsageError(
-            f"unknown deployment target '{target}'", expected=", ".join(ct.target.__members__)
-        )
     return CoreMLBackend.generate_compile_specs(
         compute_unit=ct.ComputeUnit[compute_unit.upper()],
         minimum_deployment_target=None if target is None else ct.target[target],
@@ -110,10 +127,31 @@ def _compile_specs(
     )
 
 
+def _check_skipped(skipped: list[str], program: Any, report: Any) -> None:
+    """Refuse a ``--skip-op`` that names nothing: a typing error would go unnoticed."""
+    from etcoreml.partition.node import op_name
+
+    lowered = {each.op.lower() for each in report}
+    exported = {op_name(node).lower() for node in program.graph.nodes if node.op == "call_function"}
+    names = {name.lower() for name in skipped}
+    unknown = names - lowered - exported
+    if unknown:
+        raise UsageError(
+            "--skip-op names no op of the model",
+            found=", ".join(sorted(unknown)),
+            expected=f"any of {', '.join(sorted(lowered))}",
+        )
+    for name in sorted(names - lowered):
+        render.print_note(
+            f"ExecuTorch took {name} apart, and Core ML gets its parts unless --skip-op names them"
+        )
+
+
 def _report(
     model: str, output: Path, report: Any, timings: dict[str, float], as_json: bool
 ) -> None:
     delegated, total = len(report.delegated), len(report)
+    share = f"{100 * delegated / max(total, 1):.1f} %"
     nbytes = output.stat().st_size
     if as_json:
         render.print_json(
@@ -134,7 +172,10 @@ def _report(
     render.print_facts(
         [
             ("written", f"{output} ({render.megabytes(nbytes)})"),
-            ("delegated", f"{delegated} of {total} nodes to Core ML"),
+            (
+                "delegated",
+                f"{delegated} of {total} nodes ({share}) to Core ML",
+            ),
         ]
     )
     if report.left_out:
@@ -143,4 +184,4 @@ def _report(
             ("op", "node", "reason"),
             [(each.op, each.node, each.reason) for each in report.left_out],
         )
-    typer.echo(f"Next: etcoreml run {output}")
+    typer.echo(f"\nNext: etcoreml run {shlex.quote(str(output))}")

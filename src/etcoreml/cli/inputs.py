@@ -8,46 +8,73 @@ from typing import Any
 
 import numpy as np
 
-from etcoreml.errors import UsageError
+from etcoreml.errors import EtCoreMLError, UsageError
+from etcoreml.types import BY_EXECUTORCH
 
 _IMAGES = (".png", ".jpg", ".jpeg")
+_NUMPY_DTYPES = frozenset(row.torch for row in BY_EXECUTORCH.values())
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def read_inputs(
-    paths: Sequence[Path], shapes: Sequence[tuple[int, ...]], mean: float, std: float
-) -> list[Any]:
+# A declared shape, and the name of a torch dtype; None for a number that is not a tensor.
+Signature = Sequence[tuple[tuple[int, ...], str | None]]
+
+
+def check_readable(path: Path) -> None:
+    """Check that an input file exists and is of a kind that can be read.
+
+    Raises:
+        UsageError: It does not, or is not.
+    """
+    if path.suffix.lower() not in (".npy", ".pt", *_IMAGES):
+        raise UsageError(
+            f"cannot read '{path}'",
+            found=path.suffix or "no suffix",
+            expected=".npy, .pt, .png or .jpg",
+        )
+    if not path.is_file():
+        raise UsageError(f"there is no file '{path}'")
+
+
+def read_inputs(paths: Sequence[Path], signature: Signature, mean: float, std: float) -> list[Any]:
     """Read one input per file.
 
     Args:
         paths: ``.npy`` and ``.pt`` files hold a tensor; pictures become fp32 ``(1, 3, H, W)`` in
             RGB, resized to the declared H and W and normalised.
-        shapes: Declared shapes, in elements.
+        signature: Declared shapes and dtypes.
         mean: Subtracted from pixels, in units of 0 to 255.
         std: Pixels are divided by it, in units of 0 to 255.
 
     Raises:
         UsageError: A file cannot be read, or there are too many or too few.
     """
-    if len(paths) != len(shapes):
+    if len(paths) != len(signature):
         raise UsageError(
-            "wrong number of --input files", found=len(paths), expected=f"{len(shapes)}, in order"
+            "wrong number of --input files",
+            found=len(paths),
+            expected=f"{len(signature)}, in order",
         )
-    return [_read(path, shape, mean, std) for path, shape in zip(paths, shapes, strict=True)]
+    return [
+        _read(path, shape, mean, std) if dtype else _number(path)
+        for path, (shape, dtype) in zip(paths, signature, strict=True)
+    ]
 
 
-def random_inputs(signature: Sequence[tuple[tuple[int, ...], str | None]], seed: int) -> list[Any]:
+def random_inputs(signature: Signature, seed: int) -> list[Any]:
     """Return one random tensor per input: normal floats, integers and bools of 0 and 1.
 
     Raises:
-        UsageError: An input is not a tensor, so its value cannot be guessed.
+        UsageError: An input is not a tensor, or not of a dtype that NumPy has.
     """
     generator = np.random.default_rng(seed)
     values = []
     for i, (shape, dtype) in enumerate(signature):
         if dtype is None:
-            raise UsageError(f"input {i} is not a tensor: give every input with --input")
+            raise UsageError(f"input {i} is a number: give every input with --input")
+        if dtype not in _NUMPY_DTYPES:
+            raise UsageError(f"input {i} is {dtype}: give every input as a .pt with --input")
         if dtype.startswith("float"):
             values.append(generator.standard_normal(shape).astype(dtype))
         else:
@@ -57,20 +84,34 @@ def random_inputs(signature: Sequence[tuple[tuple[int, ...], str | None]], seed:
 
 def _read(path: Path, shape: tuple[int, ...], mean: float, std: float) -> Any:
     suffix = path.suffix.lower()
-    if suffix not in (".npy", ".pt", *_IMAGES):
-        raise UsageError(
-            f"cannot read '{path}'", found=suffix or "no suffix", expected=".npy, .pt, .png or .jpg"
-        )
     try:
         if suffix == ".npy":
             return np.load(path, allow_pickle=False)
         if suffix == ".pt":
-            import torch
-
-            return torch.load(path, weights_only=True)
+            return _read_tensor(path)
         return _read_image(path, shape, mean, std)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UsageError(f"cannot read '{path}': {error}") from error
+    except EtCoreMLError:
+        raise
+    except Exception as error:  # the libraries raise whatever a damaged file makes them meet
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UsageError(f"cannot read '{path}': {reason}") from error
+
+
+def _read_tensor(path: Path) -> Any:
+    import torch
+
+    value = torch.load(path, weights_only=True)
+    if not isinstance(value, torch.Tensor):
+        raise UsageError(f"'{path}' holds no tensor", found=type(value).__name__)
+    return value
+
+
+def _number(path: Path) -> Any:
+    """Read a number: a method may take one where the model was exported with one."""
+    value = _read(path, (), 0.0, 1.0)
+    if value.ndim:
+        raise UsageError(f"'{path}'", found=tuple(value.shape), expected="a number, of shape ()")
+    return value.item()
 
 
 def _read_image(path: Path, shape: tuple[int, ...], mean: float, std: float) -> Array:

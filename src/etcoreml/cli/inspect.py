@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from etcoreml.cli import render
-from etcoreml.errors import UsageError
+from etcoreml.errors import EtCoreMLError, UsageError
+from etcoreml.imports import quiet_imports
 
 if TYPE_CHECKING:
     from etcoreml.runtime.pte import PteDelegate, PteMethod, PteProgram, PteTensor
@@ -23,16 +24,22 @@ def inspect(
 ) -> None:
     """Show the methods, delegates, inputs and outputs, MIL ops and sizes of MODEL.pte."""
     if model.suffix != ".pte":
-        raise UsageError(f"cannot inspect '{model}'", found=model.suffix, expected="a .pte")
+        found = model.suffix or "no suffix"
+        raise UsageError(f"cannot inspect '{model}'", found=found, expected="a .pte")
     try:
         data = model.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read '{model}': {error.strerror}") from error
-    with render.stage(f"Reading {model.name}"):
-        from etcoreml.runtime.pte import parse_pte
+    with render.stage("Loading executorch"), quiet_imports():
+        import executorch.exir._serialize._program  # noqa: F401
 
-        program = parse_pte(data)
-        document = _document(model, program)
+        from etcoreml.runtime.pte import parse_pte
+    with render.stage(f"Reading {model.name}"):
+        try:
+            document = _document(model, parse_pte(data))
+        except EtCoreMLError as error:
+            error.what = f"'{model}': {error.what}"
+            raise
     if json:
         render.print_json(document)
     else:
@@ -50,7 +57,12 @@ def _document(model: Path, program: PteProgram) -> dict[str, Any]:
 
 def _method(method: PteMethod, program: PteProgram) -> dict[str, Any]:
     delegates = [_delegate(delegate, program) for delegate in method.delegates]
-    inside = sum(each.get("aten_nodes", 0) for each in delegates)
+    # Debug info is optional, and other backends have none.
+    inside = (
+        sum(each["aten_nodes"] for each in delegates)
+        if all("aten_nodes" in each for each in delegates)
+        else None
+    )
     outside = sum(method.operators.values())
     return {
         "name": method.name,
@@ -145,10 +157,11 @@ def _print_method(method: dict[str, Any]) -> None:
         ],
     )
     inside, outside = method["nodes_delegated"], method["nodes_outside"]
-    if inside + outside:
+    count = len(method["delegates"])
+    if inside is not None and inside + outside:
         typer.echo(
-            f"{inside} of {inside + outside} nodes in {len(method['delegates'])} delegate(s), "
-            f"{100 * inside / (inside + outside):.1f} %"
+            f"{inside} of {inside + outside} nodes ({100 * inside / (inside + outside):.1f} %) in "
+            f"{count} {'delegate' if count == 1 else 'delegates'}, by the debug info"
         )
     for i, delegate in enumerate(method["delegates"]):
         _print_delegate(i, delegate)

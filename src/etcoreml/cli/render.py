@@ -1,12 +1,14 @@
 """Everything the command line draws: the only file that imports rich.
 
-Reports go to standard output, progress and errors to standard error.
+Reports go to standard output; progress, errors and whatever libraries print go to standard error.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,10 +17,21 @@ import typer
 
 from etcoreml.errors import EtCoreMLError
 
+# Columns of a table that is not printed to a terminal: nothing is wrapped or cut.
+_WIDTH_OF_A_FILE = 10_000
+
 
 def print_json(document: Any) -> None:
-    """Print a document as JSON, and nothing else."""
-    typer.echo(json.dumps(document, indent=2))
+    """Print a document as JSON, and nothing else; numbers that JSON lacks become null."""
+    typer.echo(json.dumps(_finite(document), indent=2, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def print_error(error: EtCoreMLError) -> None:
@@ -32,6 +45,11 @@ def print_error(error: EtCoreMLError) -> None:
         console.print(Text("hint:  ", style="bold cyan") + Text(error.hint))
 
 
+def print_note(note: str) -> None:
+    """Print a remark to standard error."""
+    typer.echo(f"note: {note}", err=True)
+
+
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table; columns whose name ends in ``>`` are set flush right."""
     from rich import box
@@ -39,13 +57,18 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    # Not rich's own title, which is wrapped to the width of the table.
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_A_FILE
+    console.print(Text(f"\n{title}", style="bold"))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
         right = column.endswith(">")
         table.add_column(column.removesuffix(">"), justify="right" if right else "left")
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
-    Console(highlight=False).print(table)
+    console.print(table)
 
 
 def print_facts(facts: Sequence[tuple[str, object]]) -> None:
@@ -73,19 +96,27 @@ def megabytes(nbytes: int) -> str:
 
 
 @contextlib.contextmanager
-def stage(what: str, timings: dict[str, float] | None = None, key: str = "") -> Iterator[None]:
+def stage(
+    what: str, timings: dict[str, float] | None = None, key: str = "", *, still: bool = False
+) -> Iterator[None]:
     """Show that ``what`` is under way, and how long it took, on standard error.
+
+    What the body prints goes to standard error too, where it cannot spoil a report.
 
     Args:
         what: The stage, as a verb with its object.
         timings: Receives the seconds under ``key``.
         key: Name of the stage in ``timings``.
+        still: Draw nothing while the body runs, where drawing would disturb what it measures.
     """
     from rich.console import Console
 
     console = Console(stderr=True, highlight=False)
     start = time.perf_counter()
-    with console.status(f"{what} ..."):
+    if still and console.is_terminal:
+        console.print(f"{what} ...", end="\r", markup=False)
+    progress = contextlib.nullcontext() if still else console.status(f"{what} ...")
+    with contextlib.redirect_stdout(sys.stderr), progress:
         yield
     seconds = time.perf_counter() - start
     if timings is not None:

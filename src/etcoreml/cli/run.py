@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import statistics
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +13,7 @@ import typer
 
 from etcoreml.atomic import write_atomic
 from etcoreml.cli import render
+from etcoreml.cli.outputs import check_writable
 from etcoreml.errors import UsageError
 
 
@@ -45,34 +48,59 @@ def run(
     if not model.is_file():
         raise UsageError(f"there is no file '{model}'")
     if model.suffix != ".pte":
-        raise UsageError(f"cannot run '{model}'", found=model.suffix, expected="a .pte")
-    with render.stage("Loading torch and executorch"):
-        import etcoreml
+        found = model.suffix or "no suffix"
+        raise UsageError(f"cannot run '{model}'", found=found, expected="a .pte")
+    if output is not None:
+        check_writable(output, ".npz")
+    from etcoreml.cli.inputs import check_readable, random_inputs, read_inputs
 
-        program = etcoreml.load(model)
+    for path in inputs or ():
+        check_readable(path)
+    with render.stage("Loading torch and executorch"):
+        import etcoreml.runtime.program
+
+        _start_threads()
+    program = etcoreml.load(model)
+    if method not in program.methods:
+        raise UsageError(f"'{model}' has no method '{method}'", expected=", ".join(program.methods))
+    signature = [(info.shape, info.dtype) for info in program.methods[method].inputs]
+    values = read_inputs(inputs, signature, mean, std) if inputs else random_inputs(signature, seed)
     with render.stage(f"Compiling {model.name}"):
         program.load(method)
-    signature = [(info.shape, info.dtype) for info in program.methods[method].inputs]
-    from etcoreml.cli.inputs import random_inputs, read_inputs
-
-    if inputs:
-        values = read_inputs(inputs, [shape for shape, _ in signature], mean, std)
-    else:
-        values = random_inputs(signature, seed)
-    for _ in range(warmup):
-        program.run(method, values)
-    times = []
-    for _ in range(iterations):
-        start = time.perf_counter()
-        outputs = program.run(method, values)
-        times.append((time.perf_counter() - start) * 1e3)
+    with render.stage(f"Running it {warmup + iterations} times", still=True):
+        for _ in range(warmup):
+            program.run(method, values)
+        times = []
+        for _ in range(iterations):
+            start = time.perf_counter()
+            outputs = program.run(method, values)
+            times.append((time.perf_counter() - start) * 1e3)
     arrays = [_to_array(value) for value in outputs]
     if output is not None:
         import numpy as np
 
         named = {f"output_{i}": array for i, array in enumerate(arrays)}
         write_atomic(output, lambda file: np.savez(file, **named))
-    _report(model, method, arrays, times, "files" if inputs else f"random, seed {seed}", json)
+    source = ", ".join(map(str, inputs)) if inputs else f"random inputs, seed {seed}"
+    _report(model, method, arrays, times, source, output, json)
+
+
+def _start_threads() -> None:
+    """Start the runtime's thread pool, which prints what it fails to learn of the processor.
+
+    It prints from C, so nothing less than standard error itself has to be elsewhere meanwhile.
+    """
+    from executorch.extension.pybindings import portable_lib
+
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        portable_lib._threadpool_get_thread_count()
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _to_array(value: Any) -> Any:
@@ -90,20 +118,25 @@ def _summary(array: Any) -> dict[str, Any]:
 
     summary: dict[str, Any] = {"shape": list(array.shape), "dtype": str(array.dtype)}
     if array.size:
-        numbers = array.astype(np.float64)
         summary |= {
-            "min": float(numbers.min()),
-            "max": float(numbers.max()),
-            "mean": float(numbers.mean()),
-            "argmax": int(numbers.argmax()),
+            "min": array.min().item(),
+            "max": array.max().item(),
+            "mean": float(array.mean(dtype=np.float64)),
+            "argmax": int(array.argmax()),
         }
-        if not np.isfinite(numbers).all():
-            summary["not_finite"] = int((~np.isfinite(numbers)).sum())
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            summary["not_finite"] = int((~np.isfinite(array)).sum())
     return summary
 
 
 def _report(
-    model: Path, method: str, arrays: list[Any], times: list[float], source: str, as_json: bool
+    model: Path,
+    method: str,
+    arrays: list[Any],
+    times: list[float],
+    source: str,
+    output: Path | None,
+    as_json: bool,
 ) -> None:
     summaries = [_summary(array) for array in arrays]
     quartiles = statistics.quantiles(times, n=4) if len(times) > 1 else [times[0]] * 3
@@ -121,31 +154,45 @@ def _report(
                 "method": method,
                 "inputs": source,
                 "outputs": summaries,
+                "written": None if output is None else str(output),
                 "iterations": len(times),
                 "latency_ms": {name: round(value, 4) for name, value in latency.items()},
             }
         )
         return
+    strange = any("not_finite" in each for each in summaries)
     rows = [
         (
             i,
             tuple(each["shape"]),
             each["dtype"],
-            *(f"{each[key]:.5g}" if key in each else "-" for key in ("min", "max", "mean")),
+            *(f"{each[key]:.4g}" if key in each else "-" for key in ("min", "max", "mean")),
             each.get("argmax", "-"),
-            each.get("not_finite", 0),
+            *((each.get("not_finite", 0),) if strange else ()),
         )
         for i, each in enumerate(summaries)
     ]
+    columns = ("output>", "shape", "dtype", "min>", "max>", "mean>", "argmax>")
     render.print_table(
-        f"{model} {method}() with inputs: {source}",
-        ("output>", "shape", "dtype", "min>", "max>", "mean>", "argmax>", "inf or nan>"),
+        f"{method}() of {model} on {source}",
+        (*columns, "inf, nan>") if strange else columns,
         rows,
     )
+    typer.echo()
     spread = (
         f"median {latency['median']:.3f} ms of {len(times)} runs, "
         f"quartiles {latency['first_quartile']:.3f} to {latency['third_quartile']:.3f}, "
         f"range {latency['min']:.3f} to {latency['max']:.3f}"
     )
-    where = "this machine through OpenVINO; not run on Core ML"
-    render.print_facts([("latency", spread), ("runs on", where)])
+    facts = [("latency", spread), ("runs on", _where())]
+    if output is not None:
+        facts.append(("written", str(output)))
+    render.print_facts(facts)
+
+
+def _where() -> str:
+    import etcoreml
+
+    if etcoreml.bridge.registered:
+        return "this machine, Core ML delegates through OpenVINO: not run on Core ML"
+    return f"this machine: {etcoreml.bridge.reason}"
