@@ -1,0 +1,64 @@
+"""The same model and options give the same bytes in every process.
+
+Processes differ in their hash seed and in where objects lie in memory, which is what sets and maps
+are ordered by.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.lowering import lower
+from tests.networks import ZOO
+
+SCRIPT = Path(__file__).with_name("lower_in_process.py")
+QUANTIZER = {"mode": "linear_symmetric", "weight_threshold": 64}
+
+
+def lowered(network: str, options: dict[str, Any], seed: int) -> str:
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), network, json.dumps(options)],
+        env={**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONWARNINGS": "ignore"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()[-1]
+
+
+@pytest.mark.parametrize(
+    ("network", "options"),
+    [
+        ("efficientnet_lite0", {}),
+        ("resnet18", {"precision": "float32"}),
+        ("mobilenet_v2", {"target": "iOS18"}),
+        ("bert", {"target": "iOS18", "dynamic": True}),
+        ("vit", {"target": "iOS16", "quantizer": QUANTIZER}),
+        ("two_islands", {"methods": ["prefill", "decode"]}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "-".join(value) or "default",
+)
+def test_two_processes_give_the_same_bytes(network: str, options: dict[str, Any]) -> None:
+    assert lowered(network, options, 1) == lowered(network, options, 2)
+
+
+def test_what_was_lowered_before_leaves_no_trace() -> None:
+    first = lower(*ZOO["bert"]())
+    lower(*ZOO["two_islands"](), precision="float16")
+    assert lower(*ZOO["bert"]()) == first
+
+
+def test_other_weights_give_other_bytes() -> None:
+    module, inputs = ZOO["two_islands"]()
+    first = lower(module, inputs)
+    with torch.no_grad():
+        module.first.weight[0, 0] += 1
+    assert lower(module, inputs) != first
