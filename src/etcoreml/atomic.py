@@ -22,7 +22,7 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
         write: Called with the file, open for binary writing.
 
     Raises:
-        UsageError: The directory does not exist or cannot be written to.
+        UsageError: The directory does not exist or cannot be written to, or the disk is full.
     """
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -37,6 +37,8 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise UsageError(f"cannot write '{path}': {error.strerror or error}") from error
         raise

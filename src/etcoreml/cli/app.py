@@ -62,7 +62,7 @@ def run() -> None:
         warnings.simplefilter("ignore", FutureWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
     try:
-        app()
+        app(prog_name="etcoreml")
     except EtCoreMLError as error:
         if _state["traceback"]:
             raise

@@ -121,4 +121,4 @@ def stage(
     seconds = time.perf_counter() - start
     if timings is not None:
         timings[key or what] = seconds
-    console.print(f"{what:<44} {seconds:6.1f} s", markup=False)
+    console.print(f"{what:<44} {seconds:6.1f} s", markup=False, soft_wrap=True)

@@ -1,0 +1,102 @@
+"""Models that the tests of ``etcoreml export`` name as ``tests.cli.models:...``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Built = tuple[nn.Module, tuple[Tensor, ...]]
+
+
+def net() -> Built:
+    """A picture of 8 x 8 to three numbers: a convolution, an activation, a linear layer."""
+    torch.manual_seed(7)
+    layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
+    return layers.eval(), (torch.randn(1, 3, 8, 8),)
+
+
+class _Scale(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.tensor([1.0, 2.0, 3.0]))
+        self.offset = nn.Parameter(torch.tensor([0.5, 0.25, 0.125]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor + self.offset
+
+
+def scale() -> Built:
+    """Two parameters that Core ML takes as constants or as inputs."""
+    return _Scale(), (torch.randn(2, 3),)
+
+
+class _Acosh(nn.Module):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.acosh(x.abs() + 1.5) * 2, (x * 2).to(torch.int32)
+
+
+def acosh() -> Built:
+    """An op that Core ML cannot take between two that it can; fp32 and int32 outputs."""
+    return _Acosh(), (torch.randn(2, 3),)
+
+
+class _Counter(nn.Module):
+    count: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.zeros(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.count.add_(x)
+        return self.count * 2
+
+
+def counter() -> Built:
+    """A buffer that every call changes."""
+    return _Counter(), (torch.ones(3),)
+
+
+def dynamic() -> tuple[nn.Module, tuple[Tensor, ...], Any]:
+    """A batch of one to eight."""
+    sizes = ({0: torch.export.Dim("batch", min=1, max=8)},)
+    return nn.ReLU(), (torch.zeros(2, 3),), sizes
+
+
+def talkative() -> Built:
+    """``net``, built by code that prints to both streams."""
+    print("loading weights")
+    print("a remark", file=sys.stderr)
+    return net()
+
+
+def failing() -> Built:
+    """A constructor with a defect."""
+    message = "no such weights"
+    raise ValueError(message)
+
+
+class _Branching(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x if x.sum() > 0 else -x
+
+
+def branching() -> Built:
+    """Control flow on data, which torch.export refuses at length."""
+    return _Branching(), (torch.zeros(2),)
+
+
+def nothing() -> int:
+    """Not a model."""
+    return 3
+
+
+def half() -> tuple[nn.Module, Tensor]:
+    """Example inputs that are no tuple."""
+    return nn.ReLU(), torch.zeros(2)
+
+
+not_callable = 3
