@@ -250,4 +250,4 @@ def _is_dense(value: torch.Tensor) -> bool:
     """Whether the runtime takes the tensor's memory format."""
     if value.is_contiguous():
         return True
-    return value.dim() == 4 and value.is_contiguous(memory_format=torch.channels_last)
+    return bool(value.dim() == 4 and value.is_contiguous(memory_format=torch.channels_last))
