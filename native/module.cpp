@@ -12,6 +12,8 @@
 namespace nb = nanobind;
 
 NB_MODULE(_native, module) {
+  // A process that exits while programs are loaded, or is a fork of one, has no defect to report.
+  nb::set_leak_warnings(false);
   etcoreml::StreamGuard::capture();
   etcoreml::bind_tensor_view(module);
   etcoreml::bind_buffers(module);

@@ -41,6 +41,27 @@ def test_fork_after_load(convolution_path: Path) -> None:
     assert outcome.code == 0
 
 
+def test_fork_after_the_parent_let_go(convolution_path: Path) -> None:
+    """OpenVINO would give the child a stream that the parent left idle, without its threads."""
+    outcome = run_python(
+        """
+        import os, sys
+        import torch
+        import etcoreml
+        x = torch.randn(1, 8, 64, 64)
+        expected = etcoreml.load(sys.argv[1]).forward(x)[0]
+        child = os.fork()
+        if child == 0:
+            torch.testing.assert_close(etcoreml.load(sys.argv[1]).forward(x)[0], expected)
+            sys.exit(7)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        """,
+        convolution_path,
+    )
+    assert outcome.stdout == "7\n", outcome.stderr
+    assert outcome.stderr == ""
+
+
 INTERRUPTED = """
     import os, signal, sys, threading
     import torch

@@ -11,7 +11,7 @@ from typing import Any
 import openvino as ov
 
 from etcoreml.engine.devices import choose_devices, device_string
-from etcoreml.engine.fork import core
+from etcoreml.engine.fork import core, is_child
 from etcoreml.engine.graph import partial_sizes
 from etcoreml.engine.session import Port, Session
 from etcoreml.engine.translate import translate
@@ -111,8 +111,9 @@ def _properties(threads: int | None, profiling: bool, tiny: bool) -> dict[str, A
         "INFERENCE_PRECISION_HINT": "f32",
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
         "PERFORMANCE_HINT": "LATENCY",
-        # No stream at all: the calling thread computes.
-        "NUM_STREAMS": 0 if tiny else 1,
+        # No stream at all means that the calling thread computes. A forked child has no other: a
+        # stream that the parent has left idle would be reused without its threads.
+        "NUM_STREAMS": 0 if tiny or is_child() else 1,
     }
     if threads is not None:
         properties["INFERENCE_NUM_THREADS"] = threads

@@ -39,6 +39,11 @@ def protect(holder: object) -> None:
     _holders.add(holder)
 
 
+def is_child() -> bool:
+    """Whether this process was forked by one that had loaded OpenVINO."""
+    return _is_child
+
+
 def _pin_all() -> None:
     for holder in (*_holders, *_core):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(holder))
