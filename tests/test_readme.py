@@ -1,0 +1,37 @@
+"""The README's example runs, and its links and commands exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from etcoreml.cli.app import app
+from tests.lowering import lower as lower  # imports executorch quietly
+
+ROOT = Path(__file__).parents[1]
+PAGES = ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/blob-format.md"]
+
+
+def test_python_example_runs() -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    exec(compile(example, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text()
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+    missing = [each for each in targets if not ((ROOT / page).parent / each).exists()]
+    assert missing == []
+
+
+def test_commands_and_options_exist() -> None:
+    commands = re.findall(r"`etcoreml (\w+)(?! \.\.\.$)([^`]*)`", (ROOT / "README.md").read_text())
+    assert commands
+    for command, rest in commands:
+        shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output
+        for option in re.findall(r"--[a-z-]+", rest):
+            assert option in shown, f"{command} {option}"
