@@ -25,7 +25,7 @@ def fill_defaults(program: ExportedProgram) -> None:
 
     Output graph::
 
-        max_pool2d(x, [2, 2], [], 0, 1, False)
+        max_pool2d(x, [2, 2], [], [0, 0], [1, 1], False)
 
     Args:
         program: A partition; only ops whose converter counts arguments are changed.

@@ -41,13 +41,13 @@ class COMPILE_SPEC_KEYS(Enum):  # noqa: N801 - the spelling user code imports
     """The keys a compile spec may have."""
 
     COMPUTE_UNITS = "compute_units"
+    ENUMERATED_SHAPES = "enumerated_shapes"
     MIN_DEPLOYMENT_TARGET = "min_deployment_target"
     MODEL_COMPUTE_PRECISION = "model_compute_precision"
     MODEL_TYPE = "model_type"
-    OP_LINEAR_QUANTIZER_CONFIG = "op_linear_quantizer_config"
-    ENUMERATED_SHAPES = "enumerated_shapes"
-    PASS_PIPELINE = "pass_pipeline"
     MULTIMETHOD_WEIGHT_SHARING_STRATEGY = "multimethod_weight_sharing_strategy"
+    OP_LINEAR_QUANTIZER_CONFIG = "op_linear_quantizer_config"
+    PASS_PIPELINE = "pass_pipeline"
 
 
 class MULTIMETHOD_WEIGHT_SHARING_STRATEGY(Enum):  # noqa: N801 - the spelling user code imports

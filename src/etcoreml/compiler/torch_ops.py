@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from etcoreml.compiler.quantized_ops import QUANTIZED_CONVERTERS
 from etcoreml.mil.ct import coremltools
 
 _torch = coremltools().converters.mil.frontend.torch
@@ -40,6 +41,7 @@ OWN_CONVERTERS: Mapping[str, Callable[[Any, Any], None]] = MappingProxyType(
         "dim_order_ops._empty_dim_order": _torch.dim_order_ops._empty_dim_order,
         "dim_order_ops._clone_dim_order": _clone_dim_order,
         "dim_order_ops::_clone_dim_order": _clone_dim_order,
+        **QUANTIZED_CONVERTERS,
     }
 )
 

@@ -30,7 +30,6 @@ def offences(
     program: ExportedProgram,
     partitions: Iterable[Partition],
     setting: Setting,
-    take_over_constant_data: bool,
 ) -> Iterator[tuple[Node, str]]:
     """Yield the nodes that cannot be where they were proposed, each with the reason.
 
@@ -38,16 +37,14 @@ def offences(
         program: The program the partitions are of.
         partitions: Disjoint groups of nodes.
         setting: The lowering.
-        take_over_constant_data: Whether constants become part of the delegate.
     """
-    constants = _constants(program) if take_over_constant_data else frozenset()
     symbols = frozenset(map(str, program.range_constraints))
     for partition in partitions:
         members = set(partition.nodes)
         inputs = 0
         for node in members:
             for each in node.all_input_nodes:
-                if each in members or each.name in constants or each.op == "get_attr":
+                if each in members or each.name in setting.constants or each.op == "get_attr":
                     continue
                 inputs += 1
                 reason = _why_not_input(each.meta.get("val"), symbols)
@@ -59,7 +56,7 @@ def offences(
             yield from ((node, _NO_INPUT) for node in members)
 
 
-def _constants(program: ExportedProgram) -> frozenset[str]:
+def constant_names(program: ExportedProgram) -> frozenset[str]:
     """Return the names of the placeholders that hold constants."""
     signature = program.graph_signature
     mutable = set(signature.buffers_to_mutate.values())

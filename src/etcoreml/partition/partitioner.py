@@ -26,7 +26,7 @@ from etcoreml.compiler.resolution import OwnedSpecs, claim, frames
 from etcoreml.compiler.specs import decode_options
 from etcoreml.errors import FullGraphError, PartitionOptionError
 from etcoreml.partition.buffers import claim_buffers, initial_values
-from etcoreml.partition.interface import offences
+from etcoreml.partition.interface import constant_names, offences
 from etcoreml.partition.node import op_name
 from etcoreml.partition.report import Decision, DelegationReport
 from etcoreml.partition.support import Setting, why_not
@@ -79,7 +79,6 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
             CoreMLBackend.__name__, OwnedSpecs(compile_specs or ())
         )
         self._skipped = frozenset(map(str.lower, self.skip_ops_for_coreml_delegation))
-        self._setting = Setting(target=self._options.target)
         self._programs = 0
         self._not_zero: frozenset[str] = frozenset()
         # ExecuTorch asks four times about every program.
@@ -132,13 +131,14 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
         Ops that Core ML cannot take and ExecuTorch decomposes are assumed to become ops that it
         can, so that only nodes that are certainly outside split the program here.
         """
-        reasons = {node: self._why_not(node) for node in program.graph.nodes}
+        setting = self._setting(program)
+        reasons = {node: self._why_not(node, setting) for node in program.graph.nodes}
         outside = {
             node: reason
             for node, reason in reasons.items()
             if reason is not None and not _is_decomposed(node)
         }
-        self._partitions(program, outside)
+        self._partitions(program, outside, setting)
         kept: dict[torch._ops.OpOverload, bool] = {}
         for node, reason in reasons.items():
             if node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload):
@@ -177,26 +177,34 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
 
     def _propose(self, program: ExportedProgram) -> tuple[dict[Node, str], list[Partition]]:
         """Return the reason of every node left out, and the partitions of the others."""
+        setting = self._setting(program)
         reasons: dict[Node, str] = {}
         for node in program.graph.nodes:
-            reason = self._why_not(node)
+            reason = self._why_not(node, setting)
             if reason is not None:
                 reasons[node] = reason
-        return reasons, self._partitions(program, reasons)
+        return reasons, self._partitions(program, reasons, setting)
 
-    def _partitions(self, program: ExportedProgram, reasons: dict[Node, str]) -> list[Partition]:
+    def _setting(self, program: ExportedProgram) -> Setting:
+        """Return what the support rules may ask about a program."""
+        constants = constant_names(program) if self.take_over_constant_data else frozenset()
+        return Setting(self._options.target, constants)
+
+    def _partitions(
+        self, program: ExportedProgram, reasons: dict[Node, str], setting: Setting
+    ) -> list[Partition]:
         """Group the nodes without a reason; nodes that fit no delegate get theirs."""
         while True:
             partitioner = CapabilityBasedPartitioner(
                 program.graph_module, _Support(reasons), allows_single_node_partition=True
             )
             partitions: list[Partition] = partitioner.propose_partitions()
-            found = dict(offences(program, partitions, self._setting, self.take_over_constant_data))
+            found = dict(offences(program, partitions, setting))
             if not found:
                 return partitions
             reasons |= found
 
-    def _why_not(self, node: Node) -> str | None:
+    def _why_not(self, node: Node, setting: Setting) -> str | None:
         if node.op == "get_attr":
             branches = any(
                 isinstance(each.target, torch._ops.HigherOrderOperator) for each in node.users
@@ -206,7 +214,7 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
             return ""
         if {op_name(node).lower(), str(node.target.__name__).lower()} & self._skipped:
             return _SKIPPED
-        return why_not(node, self._setting)
+        return why_not(node, setting)
 
     def _report(
         self, program: ExportedProgram, reasons: dict[Node, str], buffers: dict[Node, str | None]

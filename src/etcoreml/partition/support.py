@@ -41,6 +41,8 @@ _DTYPES = frozenset(
     }
 )
 _OPERAND_DTYPES = _DTYPES | {torch.int16}
+_CONSTANT_DTYPES = {torch.int8, torch.uint8}
+_CASTS = ("aten._to_copy.default", "dim_order_ops._to_dim_order_copy.default")
 
 # Ops of quantised programs read and write integers of few bits on purpose.
 _QUANTISATION_NAMESPACES = ("quantized_decomposed.", "torchao.", "quant.")
@@ -52,9 +54,11 @@ class Setting:
 
     Attributes:
         target: ``coremltools.target`` the model must run on.
+        constants: Names of the placeholders whose values go into the model.
     """
 
     target: Any
+    constants: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -107,12 +111,16 @@ def _is_in_place(node: Node, setting: Setting) -> bool:
 
 
 def _has_no_converter(node: Node, setting: Setting) -> bool:
-    return not has_converter(_lookup_name(node))
+    return not has_converter(op_name(node))
 
 
 def _has_foreign_dtype(node: Node, setting: Setting) -> bool:
-    if op_name(node).startswith(_QUANTISATION_NAMESPACES):
+    name = op_name(node)
+    if name.startswith(_QUANTISATION_NAMESPACES):
         return False
+    if name in _CASTS and node.all_input_nodes[0].name in setting.constants:
+        # Folded before the model is written.
+        return operands(node)[0].dtype not in _OPERAND_DTYPES | _CONSTANT_DTYPES
     return any(each.dtype not in _OPERAND_DTYPES for each in operands(node)) or any(
         each.dtype not in _DTYPES for each in results(node)
     )
@@ -426,11 +434,6 @@ OP_RULES: tuple[Rule, ...] = (
         "Core ML's attention takes as many key heads as query heads",
     ),
 )
-
-
-def _lookup_name(node: Node) -> str:
-    """Return the name coremltools looks a node's converter up by."""
-    return str(getattr(node.target, "__name__", node.target))
 
 
 def _by_op() -> dict[str, tuple[Rule, ...]]:
