@@ -93,6 +93,15 @@ CASES = (
     ),
     Case(
         "gather",
+        {"x": normal(1, 3), "indices": _a(2, 0, -3).reshape(1, 3)},
+        {"axis": 1, "batch_dims": 1},
+        why="small batch",
+        expect=_gather,
+        opset="iOS16",
+        varies=False,
+    ),
+    Case(
+        "gather",
         {"x": X, "indices": _a(1, 2)},
         {"axis": 0, "validate_indices": False},
         why="iOS17",

@@ -49,7 +49,12 @@ def gather(
     Returns:
         ``D[:axis] + N[batch_dims:] + D[axis + 1:]``.
     """
-    return op.gather(x, indices, graph.integer(graph.axis_of(axis, graph.rank(x))), batch_dims)
+    position = graph.axis_of(axis, graph.rank(x))
+    if batch_dims and position == batch_dims:
+        # OpenVINO 2026.4 crashes in the kernel of a small batched Gather of static shape.
+        numbers = graph.unsqueeze(indices, graph.rank(indices))
+        return op.gather_nd(x, _coordinates(x, numbers, batch_dims), batch_dims)
+    return op.gather(x, indices, graph.integer(position), batch_dims)
 
 
 @translates(
