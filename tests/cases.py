@@ -133,6 +133,11 @@ def mil_builder() -> Any:
     return _mil().Builder
 
 
+def mil_list(items: list[Any]) -> Any:
+    """Give a list the type that constants of lists have in coremltools."""
+    return _mil().mil_list(items)
+
+
 def packed(dtype: str, values: Any) -> Any:
     """Give integers one of coremltools' sub-byte dtypes, e.g. ``uint4``."""
     types = _mil().types

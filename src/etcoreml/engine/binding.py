@@ -10,7 +10,7 @@ from openvino import Node, Output
 
 from etcoreml.engine.context import Context
 from etcoreml.engine.registry import Parameter, Translator
-from etcoreml.engine.scope import State, Value, Weight
+from etcoreml.engine.scope import Classification, State, TensorList, Value, Weight
 from etcoreml.errors import UnsupportedOpError
 from etcoreml.mil.program import Argument, Constant
 
@@ -70,13 +70,18 @@ def _one(parameter: Parameter, value: Value, context: Context, what: str) -> Any
         if isinstance(value, State):
             return value
         raise UnsupportedOpError(f"{what} must be a state")
-    if isinstance(value, State):
-        raise UnsupportedOpError(f"{what} must be a tensor", found="a state")
+    if isinstance(value, TensorList) and TensorList in kinds:
+        return value
+    if isinstance(value, (State, TensorList, Classification)):
+        raise UnsupportedOpError(f"{what} must be a tensor", found=type(value).__name__)
+    if kinds == (TensorList,):
+        raise UnsupportedOpError(f"{what} must be a list")
     if isinstance(value, Output) and not isinstance(value, (Constant, Weight)):
         if Output in kinds:
             return value
         return _python(parameter, _folded(value, what), what)
-    if kinds == (Output,) or (Output in kinds and isinstance(value, Weight)):
+    takes_arrays = np.ndarray in kinds
+    if Output in kinds and (not takes_arrays or isinstance(value, Weight)):
         return context.scope.output(value, what)
     if isinstance(value, Weight):
         return _python(parameter, value.expand(), what)

@@ -13,11 +13,13 @@ import openvino as ov
 from etcoreml.engine.devices import choose_devices, device_string
 from etcoreml.engine.fork import core, is_child
 from etcoreml.engine.graph import partial_sizes
+from etcoreml.engine.scope import Labels
 from etcoreml.engine.session import Port, Session
 from etcoreml.engine.translate import translate
 from etcoreml.errors import EngineError, ModelError, UsageError
-from etcoreml.mil.program import Function, MilProgram, TensorType
+from etcoreml.mil.program import DictionaryType, Function, MilProgram, TensorType
 from etcoreml.mil.program import Output as MilOutput
+from etcoreml.types import BY_NAME
 
 # Elements of all constants and intermediate values together.
 _TINY_ELEMENTS = 1024
@@ -53,9 +55,9 @@ def compile_function(
         raise UsageError("engine: threads must be positive", found=threads)
     chosen = _function(program, function)
     devices = choose_devices(compute_unit, core().available_devices)
-    model = translate(chosen, numerics=numerics)
+    model, labels = translate(chosen, numerics=numerics)
     outputs = tuple(
-        _output_port(value, result)
+        _output_port(value, result, labels.get(value.name))
         for value, result in zip(chosen.outputs, model.get_results(), strict=True)
     )
     try:
@@ -127,11 +129,14 @@ def _input_port(value: MilOutput) -> Port:
     return Port(value.name, value.type.dtype, value.type.shape or ())
 
 
-def _output_port(value: MilOutput, result: ov.Node) -> Port:
+def _output_port(value: MilOutput, result: ov.Node, labels: Labels | None) -> Port:
     """Describe an output. OpenVINO may know a dimension that the program leaves open."""
-    assert isinstance(value.type, TensorType)
     inferred = result.output(0).get_partial_shape()
     if inferred.rank.is_dynamic:
         what = f"engine: the rank of output {value.name!r} is not known"
         raise EngineError(what)
+    if labels is not None:
+        dtype = BY_NAME["fp32" if isinstance(value.type, DictionaryType) else "int64"]
+        return Port(value.name, dtype, partial_sizes(inferred), labels)
+    assert isinstance(value.type, TensorType)
     return Port(value.name, value.type.dtype, partial_sizes(inferred))

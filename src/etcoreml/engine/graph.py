@@ -111,6 +111,11 @@ def axes_of(axes: Iterable[int], rank: int) -> tuple[int, ...]:
     return tuple(axis_of(int(axis), rank) for axis in axes)
 
 
+def growing(x: Output) -> PartialShape:
+    """Return the shape of ``x`` with all sizes open: that of a list that may grow."""
+    return PartialShape([Dimension(-1)] * rank(x))
+
+
 def is_float(x: Output) -> bool:
     """Whether the elements are floating-point numbers."""
     return bool(x.get_element_type().is_real())

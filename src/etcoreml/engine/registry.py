@@ -9,7 +9,7 @@ A translator's parameters are the op's MIL input names; their annotations say wh
 * ``tuple[Array, ...]``: every operand of a variadic input, each known when loading;
 * ``Output | Array``: either; what is known arrives as an array;
 * ``X | None``: the input may be absent; the default value is MIL's default;
-* ``State``: a state variable;
+* ``State``: a state variable; ``TensorList``: a list, alone or as one of several kinds;
 * ``Context``: the translation itself (not a MIL input).
 """
 
@@ -27,6 +27,7 @@ import numpy as np
 from openvino import Output
 
 from etcoreml.engine.context import Context
+from etcoreml.engine.scope import TensorList
 from etcoreml.errors import DuplicateTranslatorError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -115,7 +116,7 @@ def _parameter(name: str, hint: Any, required: bool) -> Parameter:
         if origin is tuple:
             (element, _) = typing.get_args(option)
             kind = _kind(element)
-            many = "variadic" if kind in (Output, np.ndarray) else "vector"
+            many = "variadic" if kind in (Output, np.ndarray, TensorList) else "vector"
             kinds.append(kind)
         else:
             kinds.append(_kind(option))

@@ -43,7 +43,40 @@ class State:
     is_written: bool = False
 
 
-Value = Union[Constant, Weight, State, Output]  # noqa: UP007 - Output is untyped here
+@dataclass(frozen=True, eq=False)
+class TensorList:
+    """A list of tensors of one shape, as one tensor with a dimension in front.
+
+    Attributes:
+        data: ``(length, *element)``.
+        is_dynamic: Whether a write past the end makes the list longer.
+    """
+
+    data: Output
+    is_dynamic: bool
+
+    def with_data(self, data: Output) -> TensorList:
+        """Return a list of other contents."""
+        return TensorList(data, self.is_dynamic)
+
+
+Labels = Union[tuple[str, ...], tuple[int, ...]]  # noqa: UP007 - evaluated by Python 3.10
+
+
+@dataclass(frozen=True, eq=False)
+class Classification:
+    """What ``classify`` returns: a label, or the probabilities of all labels.
+
+    Attributes:
+        data: ``()`` i64 number of the label, or ``(K,)`` f32 probabilities.
+        labels: The K labels, all of them strings or all of them integers.
+    """
+
+    data: Output
+    labels: Labels
+
+
+Value = Union[Constant, Weight, State, TensorList, Classification, Output]  # noqa: UP007 - Output is untyped here
 
 
 @dataclass
@@ -86,20 +119,26 @@ class Scope:
             msg = f"no value {name!r}: the program was not checked"
             raise KeyError(msg)
         value = self.parent.resolve(name)
-        if isinstance(value, (Constant, Weight, State)):
+        if isinstance(value, (Constant, Weight, State, Classification)):
             return value
-        parameter = op.parameter(value.get_partial_shape(), value.get_element_type())
+        data = value.data if isinstance(value, TensorList) else value
+        shape = graph.growing(data) if isinstance(value, TensorList) else data.get_partial_shape()
+        parameter = op.parameter(shape, data.get_element_type())
         parameter.set_friendly_name(f"{name}/captured")
-        self.captures[name] = (value, parameter)
-        self.values[name] = parameter.output(0)
+        self.captures[name] = (data, parameter)
+        inside = parameter.output(0)
+        self.values[name] = value.with_data(inside) if isinstance(value, TensorList) else inside
         return self.values[name]
 
-    def inline(self, block: Block, operands: Sequence[Value], what: str) -> list[Output]:
+    def inline(
+        self, block: Block, operands: Sequence[Value], what: str
+    ) -> list[Output | TensorList]:
         """Translate a block into this scope, its inputs being ``operands``; return its outputs."""
         for declared, operand in zip(block.inputs, operands, strict=True):
             self.values[declared.name] = operand
         self.translation.translate_operations(block, self)
-        return [self.output(self.resolve(name), what) for name in block.outputs]
+        values = [self.resolve(name) for name in block.outputs]
+        return [v if isinstance(v, TensorList) else self.output(v, what) for v in values]
 
     def output(self, value: Value, what: str) -> Output:
         """Return a value as a run-time value of this block's graph.
@@ -107,8 +146,8 @@ class Scope:
         Raises:
             UnsupportedOpError: The value is no tensor.
         """
-        if isinstance(value, State):
-            raise UnsupportedOpError(f"{what} must be a tensor", found="a state")
+        if isinstance(value, (State, TensorList, Classification)):
+            raise UnsupportedOpError(f"{what} must be a tensor", found=type(value).__name__)
         if not isinstance(value, (Constant, Weight)):
             return value
         key = id(value)

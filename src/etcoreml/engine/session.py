@@ -19,6 +19,7 @@ import openvino as ov
 
 from etcoreml.engine.fork import protect
 from etcoreml.engine.graph import writable_alias
+from etcoreml.engine.scope import Labels
 from etcoreml.errors import DtypeError, EngineError, ShapeError, UsageError
 from etcoreml.mil.program import Array, Shape
 from etcoreml.types import BY_NUMPY, DType
@@ -32,11 +33,14 @@ class Port:
         name: MIL name.
         dtype: Element type at the border.
         shape: Sizes, None where they vary between calls.
+        labels: Of a classifier's outputs: the array holds the number of one of these, if its
+            shape is ``()``, or a probability for each.
     """
 
     name: str
     dtype: DType
     shape: Shape
+    labels: Labels | None = None
 
     @property
     def is_static(self) -> bool:
@@ -48,6 +52,14 @@ class Port:
         return len(shape) == len(self.shape) and all(
             size is None or size == given for size, given in zip(self.shape, shape, strict=True)
         )
+
+    def labelled(self, array: Array) -> Any:
+        """Return what the array stands for: a label, a dictionary, or a copy of the array."""
+        if self.labels is None:
+            return array.copy()
+        if array.ndim == 0:
+            return self.labels[int(array)]
+        return dict(zip(self.labels, array.tolist(), strict=True))
 
     def check(self, array: Array, what: str) -> None:
         """Refuse an array that does not fit.
@@ -132,14 +144,15 @@ class Session:
         nodes = self._compiled.get_runtime_model().get_ordered_ops()
         return {node.get_friendly_name(): _original_names(node) for node in nodes}
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Any]:
         """Run once with inputs by name; calls from several threads take turns.
 
         Args:
             inputs: One array for each input, of its exact dtype.
 
         Returns:
-            Copies of the outputs by name.
+            Copies of the outputs by name; of a classifier, the label and the probabilities by
+            label.
 
         Raises:
             UsageError: An input is missing or unknown.
@@ -160,7 +173,8 @@ class Session:
                 request.set_input(index, np.require(array, requirements="C"))
             request.infer()
             return {
-                port.name: request.output(index).copy() for index, port in enumerate(self.outputs)
+                port.name: port.labelled(request.output(index))
+                for index, port in enumerate(self.outputs)
             }
 
 

@@ -8,7 +8,7 @@ values they compute: ``<mil name>`` for the last node of an op, ``<mil name>/<ki
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,16 @@ from etcoreml.engine.context import Context
 from etcoreml.engine.dtypes import border_type, compute_type
 from etcoreml.engine.numerics import check_numerics
 from etcoreml.engine.registry import TRANSLATORS
-from etcoreml.engine.scope import Scope, State, Translation, Value, Weight
+from etcoreml.engine.scope import (
+    Classification,
+    Labels,
+    Scope,
+    State,
+    TensorList,
+    Translation,
+    Value,
+    Weight,
+)
 from etcoreml.errors import EngineError, EtCoreMLError, UnsupportedOpError
 from etcoreml.mil.program import (
     Block,
@@ -42,8 +51,10 @@ _IOS_OF_COREML = 10
 """``CoreML5`` is the opset of iOS 15."""
 
 
-def translate(function: Function, *, numerics: str = "fast") -> ov.Model:
-    """Translate a function.
+def translate(
+    function: Function, *, numerics: str = "fast"
+) -> tuple[ov.Model, Mapping[str, Labels]]:
+    """Translate a function; returns the model, and the labels of outputs that have some.
 
     Args:
         function: A checked function of a program.
@@ -66,9 +77,14 @@ def translate(function: Function, *, numerics: str = "fast") -> ov.Model:
         for state in scope.translation.states.values()
         if state.is_written
     ]
+    labels = {
+        value.name: found.labels
+        for value in function.outputs
+        if isinstance(found := scope.resolve(value.name), Classification)
+    }
     if sinks:
-        return ov.Model(results, sinks, parameters, function.name)
-    return ov.Model(results, parameters, function.name)
+        return ov.Model(results, sinks, parameters, function.name), labels
+    return ov.Model(results, parameters, function.name), labels
 
 
 def translate_operations(block: Block, scope: Scope) -> None:
@@ -130,7 +146,8 @@ def _as_values(built: Any) -> list[Value]:
 
 
 def _as_value(item: Any) -> Value:
-    return item if isinstance(item, (Constant, Weight)) else graph.output(item)
+    kept = (Constant, Weight, TensorList, Classification)
+    return item if isinstance(item, kept) else graph.output(item)
 
 
 def _check(value: Output, declared: ValueType, context: Context) -> None:
@@ -156,8 +173,9 @@ def _name(values: Sequence[Value], operation: Operation) -> None:
     """Name what an op built. A node that still has its automatic name is new."""
     pending: list[Node] = []
     for value, declared in zip(values, operation.outputs, strict=True):
-        if isinstance(value, Output):
-            node = value.get_node()
+        data = value.data if isinstance(value, (TensorList, Classification)) else value
+        if isinstance(data, Output):
+            node = data.get_node()
             if _is_new(node):
                 node.set_friendly_name(declared.name)
                 pending.append(node)
@@ -222,9 +240,13 @@ def _state(value: MilOutput, scope: Scope) -> None:
 
 
 def _result(value: MilOutput, scope: Scope) -> Node:
-    declared = _tensor_type(value, "output")
-    inside = scope.output(scope.resolve(value.name), f"engine: output {value.name!r}")
-    border = graph.convert(inside, border_type(declared.dtype))
+    found = scope.resolve(value.name)
+    if isinstance(found, Classification):
+        inside = border = found.data
+    else:
+        declared = _tensor_type(value, "output")
+        inside = scope.output(found, f"engine: output {value.name!r}")
+        border = graph.convert(inside, border_type(declared.dtype))
     if border is not inside:
         border.get_node().set_friendly_name(f"{value.name}/Convert")
     result = op.result(border)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own spelling
 
-from tests.cases import Case, normal, numbers_of
+from tests.cases import Case, normal, numbers_of, rng, uniform
 
 CONV = (F.conv1d, F.conv2d, F.conv3d)
 TRANSPOSED = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
@@ -104,6 +104,14 @@ def _transposed_case(why: str, x: Any, weight: Any, **params: Any) -> Case:
     return Case("conv_transpose", {"x": x}, {"weight": weight, **arrays}, 1e-4, why, _transposed)
 
 
+def _quantized(x: Any, weight: Any, quant_scale: Any, quant_bias: Any, **params: Any) -> Any:
+    dense = weight * quant_scale.reshape(-1, 1, 1, 1) + quant_bias.reshape(-1, 1, 1, 1)
+    rest = {k: v for k, v in params.items() if k not in ("quantization_type", "nbits")}
+    return _conv(x, dense.astype(np.float32), **rest)
+
+
+QUANTIZED = {"quantization_type": "linear", "nbits": np.int32(4)}
+
 XT, WT = normal(2, 4, 5, 6), normal(4, 6, 3, 3, seed=1) / 4
 
 CASES = (
@@ -141,6 +149,26 @@ CASES = (
         "grouped weight computed",
         _conv,
         varies=False,
+    ),
+    *(
+        Case(
+            "conv_quantized",
+            {"x": X4},
+            {
+                "weight": rng(3).integers(0, 16, (6, 4, 3, 3)).astype(np.uint8),
+                "quant_scale": uniform(0.01, 0.05, channels, seed=1),
+                "quant_bias": uniform(-0.3, 0.3, channels, seed=2),
+                **QUANTIZED,
+                **params,
+            },
+            1e-4,
+            why,
+            _quantized,
+        )
+        for why, channels, params in (
+            ("one scale", 1, {}),
+            ("a scale per channel", 6, {"strides": np.array([2, 1], np.int32)}),
+        )
     ),
     _transposed_case("plain", XT, WT),
     _transposed_case("bias and strides", XT, WT, bias=BIAS, strides=[2, 3]),

@@ -2,6 +2,7 @@
 
 from etcoreml.engine.ops import (
     activation,
+    classify,
     compression,
     control_flow,
     conv,
@@ -10,6 +11,7 @@ from etcoreml.engine.ops import (
     image_resampling,
     image_resizing,
     linear,
+    lists,
     non_maximum_suppression,
     normalization,
     pool,
@@ -26,6 +28,7 @@ from etcoreml.engine.ops import (
 
 __all__ = [
     "activation",
+    "classify",
     "compression",
     "control_flow",
     "conv",
@@ -34,6 +37,7 @@ __all__ = [
     "image_resampling",
     "image_resizing",
     "linear",
+    "lists",
     "non_maximum_suppression",
     "normalization",
     "pool",

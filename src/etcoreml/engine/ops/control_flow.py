@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from etcoreml.engine import graph
 from etcoreml.engine.context import Context
 from etcoreml.engine.dtypes import compute_type
 from etcoreml.engine.registry import translates
-from etcoreml.engine.scope import Scope
+from etcoreml.engine.scope import Scope, TensorList
 from etcoreml.errors import UnsupportedOpError
 from etcoreml.mil.program import TensorType, ValueType
 
@@ -41,10 +42,11 @@ def cond(pred: Output, context: Context) -> Any:
         context: The translation; its operation holds the blocks, the true one first.
     """
     branches = [Scope(context.scope.translation, context.scope) for _ in range(2)]
-    results = [
-        [op.result(value) for value in branch.inline(block, (), context.label)]
+    found = [
+        branch.inline(block, (), context.label)
         for branch, block in zip(branches, context.operation.blocks, strict=True)
     ]
+    results = [[op.result(_data(value)) for value in values] for values in found]
     node = op.if_op(graph.scalar(pred))
     bodies = [
         ov.Model(branch_results, [parameter for _, parameter in branch.captures.values()], name)
@@ -56,44 +58,65 @@ def cond(pred: Output, context: Context) -> Any:
         held = [branch.captures.get(name) for branch in branches]
         value = next(item[0] for item in held if item is not None)
         node.set_input(value, *[None if item is None else item[1] for item in held])
-    return [node.set_output(yes, no) for yes, no in zip(*results, strict=True)]
+    outputs = [node.set_output(yes, no) for yes, no in zip(*results, strict=True)]
+    return _like(found[0], outputs)
 
 
 @translates("while_loop", spec="iOS15.while_loop")
-def while_loop(loop_vars: tuple[Output, ...], context: Context) -> Any:
+def while_loop(loop_vars: tuple[Output, ...] | tuple[TensorList, ...], context: Context) -> Any:
     """Run a block as long as another one returns true.
 
     OpenVINO decides after an iteration whether there is a next one, so the condition is built
     twice: outside, for the first, and at the end of the body.
 
     Args:
-        loop_vars: Values carried from one iteration to the next.
+        loop_vars: Tensors and lists carried from one iteration to the next.
         context: The translation; its operation holds condition and body.
     """
     condition, body = context.operation.blocks
     (starts,) = context.scope.inline(condition, loop_vars, context.label)
     inner = Scope(context.scope.translation, context.scope)
-    parameters = [_carried(value.type, context) for value in body.inputs]
-    following = inner.inline(body, [p.output(0) for p in parameters], context.label)
+    parameters = [
+        _carried(value.type, start, context)
+        for value, start in zip(body.inputs, loop_vars, strict=True)
+    ]
+    carried = _like(loop_vars, [parameter.output(0) for parameter in parameters])
+    following = inner.inline(body, carried, context.label)
     (continues,) = inner.inline(condition, following, context.label)
     captured = list(inner.captures.values())
     model = ov.Model(
-        [op.result(value) for value in (graph.scalar(continues), *following)],
+        [op.result(value) for value in (graph.scalar(_data(continues)), *map(_data, following))],
         [*parameters, *(parameter for _, parameter in captured)],
         "body",
     )
-    loop = op.loop(op.constant(np.array(-1, np.int64)), graph.node(graph.scalar(starts)))
+    loop = op.loop(op.constant(np.array(-1, np.int64)), graph.node(graph.scalar(_data(starts))))
     loop.set_function(model)
     loop.set_special_body_ports([-1, 0])
     results = model.get_results()
     for parameter, start, result in zip(parameters, loop_vars, results[1:], strict=True):
-        loop.set_merged_input(parameter, start, result.input_value(0))
+        loop.set_merged_input(parameter, _data(start), result.input_value(0))
     for value, parameter in captured:
         loop.set_invariant_input(parameter, value)
-    return [loop.get_iter_value(result.input_value(0), -1) for result in results[1:]]
+    return _like(
+        loop_vars, [loop.get_iter_value(result.input_value(0), -1) for result in results[1:]]
+    )
 
 
-def _carried(type_: ValueType, context: Context) -> Node:
+def _data(value: Output | TensorList) -> Output:
+    return value.data if isinstance(value, TensorList) else value
+
+
+def _like(values: Sequence[Output | TensorList], data: Sequence[Output]) -> list[Any]:
+    """Make lists of the tensors that stand for lists in ``values``."""
+    return [
+        value.with_data(item) if isinstance(value, TensorList) else item
+        for value, item in zip(values, data, strict=True)
+    ]
+
+
+def _carried(type_: ValueType, start: Output | TensorList, context: Context) -> Node:
+    if isinstance(start, TensorList):
+        return op.parameter(graph.growing(start.data), start.data.get_element_type())
     if isinstance(type_, TensorType):
         return op.parameter(graph.partial_shape(type_.shape), compute_type(type_.dtype))
     raise UnsupportedOpError(f"{context.label} carries a value that is no tensor", found=type_)

@@ -73,6 +73,51 @@ def conv(
     return y if bias is None else add_bias(y, bias, spatial)
 
 
+@translates("conv_quantized", spec="iOS15.conv_quantized")
+def conv_quantized(
+    x: Output,
+    weight: Array,
+    quantization_type: str,
+    quant_scale: Array,
+    quant_bias: Array,
+    context: Context,
+    bias: Array | None = None,
+    nbits: int = 8,
+    strides: tuple[int, ...] | None = None,
+    pad_type: str = "valid",
+    pad: tuple[int, ...] | None = None,
+    dilations: tuple[int, ...] | None = None,
+    groups: int = 1,
+) -> Any:
+    """Convolve with weights ``quant_scale * weight + quant_bias``.
+
+    Args:
+        x: ``(n, C_in, *D_in)`` fp16 | fp32.
+        weight: ``(C_out, C_in / groups, *K)`` uint8.
+        quantization_type: ``linear``: MIL names ``lut`` too, but has no input for the table.
+        quant_scale: One number, or one per output channel.
+        quant_bias: Likewise.
+        context: The translation.
+        bias: ``(C_out,)`` uint8, added to the result as it is.
+        nbits: 1 to 8: the range of the weights, which are not packed.
+        strides: As for ``conv``, like everything that follows.
+        pad_type: See ``conv``.
+        pad: See ``conv``.
+        dilations: See ``conv``.
+        groups: See ``conv``.
+    """
+    context.one_of("quantization_type", quantization_type, ("linear",))
+    if weight.size and int(weight.max()) >> nbits:
+        raise context.unsupported("weight", int(weight.max()), f"less than 2 to the {nbits}")
+    per_channel = (-1, *[1] * (weight.ndim - 1))
+    scale, shift = (
+        np.asarray(value, np.float32).reshape(per_channel) for value in (quant_scale, quant_bias)
+    )
+    dense = weight.astype(np.float32) * scale + shift
+    addend = None if bias is None else graph.floats(bias)
+    return conv(x, dense, context, addend, strides, pad_type, pad, dilations, groups)
+
+
 @translates("conv_transpose", spec="iOS15.conv_transpose, iOS17.conv_transpose")
 def conv_transpose(
     x: Output,
