@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,6 +86,28 @@ def test_every_translator_has_a_case() -> None:
     ]
     assert sorted(TRANSLATORS.keys() - set(cases)) == []
     assert sorted(set(cases) - TRANSLATORS.keys()) == []
+
+
+def test_every_op_of_the_registry_has_a_translator() -> None:
+    coremltools()
+    from coremltools.converters.mil.mil.ops.registry import (  # noqa: TID251 - the definitions
+        SSAOpRegistry,
+    )
+
+    # Constants are values to the engine; symbolic ones are never written to files.
+    values = {"const", "_const_symbolic"}
+    assert sorted(SSAOpRegistry.core_ops.keys() - values - TRANSLATORS.keys()) == []
+
+
+def test_the_table_of_ops_is_up_to_date() -> None:
+    root = Path(__file__).resolve().parents[2]
+    found = subprocess.run(
+        [sys.executable, str(root / "scripts" / "gen_docs"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
 
 
 def test_every_family_is_imported_by_name() -> None:
