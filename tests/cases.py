@@ -264,7 +264,9 @@ def _regroup(inputs: Mapping[str, Any], flat: list[Any]) -> dict[str, Any]:
     }
 
 
-def run(case: Case, dtype: Any = np.float32, varies: bool = False) -> tuple[list[Array], Session]:
+def run(
+    case: Case, dtype: Any = np.float32, varies: bool = False, numerics: str = "fast"
+) -> tuple[list[Array], Session]:
     """Run a case on the engine; returns its outputs in order, and the session."""
     inputs = {name: _cast(value, dtype) for name, value in case.inputs.items()}
     flat = _flatten(inputs)
@@ -275,7 +277,7 @@ def run(case: Case, dtype: Any = np.float32, varies: bool = False) -> tuple[list
         return op(**_regroup(inputs, list(operands)), **params)
 
     program = to_program(mil_function(flat, build, case.opset, varies), case.opset)
-    session = compile_function(program, compute_unit="cpu_only", threads=1)
+    session = compile_function(program, compute_unit="cpu_only", threads=1, numerics=numerics)
     results = session.run(flat)
     return [results[port.name] for port in session.outputs], session
 

@@ -13,6 +13,7 @@ import openvino as ov
 from etcoreml.engine.devices import choose_devices, device_string
 from etcoreml.engine.fork import core, is_child
 from etcoreml.engine.graph import partial_sizes
+from etcoreml.engine.numerics import precision
 from etcoreml.engine.scope import Labels
 from etcoreml.engine.session import Port, Session
 from etcoreml.engine.translate import translate
@@ -46,7 +47,7 @@ def compile_function(
 
     Raises:
         ModelError: The program has no such function.
-        UsageError: ``threads`` is not positive, or the numerics mode is not available.
+        UsageError: ``threads`` is not positive, or the numerics mode does not exist.
         UnsupportedOpError: An op, or one option of it, cannot be run.
         DeviceError: The compute unit is unknown.
         EngineError: OpenVINO cannot compile the model.
@@ -62,7 +63,9 @@ def compile_function(
     )
     try:
         compiled = core().compile_model(
-            model, device_string(devices), _properties(threads, profiling, _is_tiny(model))
+            model,
+            device_string(devices),
+            _properties(numerics, threads, profiling, _is_tiny(model)),
         )
     except RuntimeError as error:
         raise EngineError(
@@ -107,10 +110,12 @@ def _is_tiny(model: ov.Model) -> bool:
     return True
 
 
-def _properties(threads: int | None, profiling: bool, tiny: bool) -> dict[str, Any]:
+def _properties(numerics: str, threads: int | None, profiling: bool, tiny: bool) -> dict[str, Any]:
     properties: dict[str, Any] = {
         # Left alone, OpenVINO computes in bf16 where the CPU has it, and quantises activations.
-        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_PRECISION_HINT": precision(
+            numerics, core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        ),
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
         "PERFORMANCE_HINT": "LATENCY",
         # No stream at all means that the calling thread computes. A forked child has no other: a

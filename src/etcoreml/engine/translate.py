@@ -22,7 +22,7 @@ from etcoreml.engine import graph
 from etcoreml.engine.binding import call
 from etcoreml.engine.context import Context
 from etcoreml.engine.dtypes import border_type, compute_type
-from etcoreml.engine.numerics import check_numerics
+from etcoreml.engine.numerics import EXACT, check_numerics, round_fp16
 from etcoreml.engine.registry import TRANSLATORS
 from etcoreml.engine.scope import (
     Classification,
@@ -61,7 +61,7 @@ def translate(
         numerics: See ``numerics.py``.
 
     Raises:
-        UsageError: The numerics mode is not available.
+        UsageError: The numerics mode does not exist.
         UnsupportedOpError: An op, or one option of it, cannot be built.
         EngineError: A translator contradicts the program's declared types.
     """
@@ -133,8 +133,25 @@ def _operation(operation: Operation, scope: Scope) -> None:
     for value, declared in zip(values, operation.outputs, strict=True):
         if isinstance(value, Output):
             _check(value, declared.type, context)
+    if scope.translation.numerics == "faithful" and operation.type not in EXACT:
+        values = [
+            _rounded(value, declared.type)
+            for value, declared in zip(values, operation.outputs, strict=True)
+        ]
+    for value, declared in zip(values, operation.outputs, strict=True):
         scope.values[declared.name] = value
     _name(values, operation)
+
+
+def _rounded(value: Value, declared: ValueType) -> Value:
+    """Round what the program declares as fp16; weights are of that dtype as they are stored."""
+    if (
+        isinstance(value, Output)
+        and isinstance(declared, TensorType)
+        and declared.dtype.name == "fp16"
+    ):
+        return round_fp16(value)
+    return value
 
 
 def _as_values(built: Any) -> list[Value]:

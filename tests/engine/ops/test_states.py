@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 
 from etcoreml.engine import Session, compile_function
-from etcoreml.errors import UsageError
 from tests.cases import Case, mil_builder, mil_function, state_placeholder, to_program
 
 # ``write_state`` is the serialised half of coreml_update_state.
@@ -56,13 +54,3 @@ def test_requests_have_states_of_their_own() -> None:
     second.infer()
     np.testing.assert_array_equal(first.output(1), ones * 2)
     np.testing.assert_array_equal(second.output(1), ones)
-
-
-def test_a_numerics_mode_that_is_not_built_is_refused() -> None:
-    def build(x: Any) -> Any:
-        return mil_builder().relu(x=x)
-
-    program = to_program(mil_function({"x": np.zeros(3, np.float32)}, build, "iOS15"), "iOS15")
-    for mode in ("faithful", "turbo", "exact"):
-        with pytest.raises(UsageError, match=mode):
-            compile_function(program, numerics=mode)
