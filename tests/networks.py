@@ -27,7 +27,7 @@ def _seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def _network(build: Callable[[], Network]) -> Callable[[], Network]:
+def network(build: Callable[[], Network]) -> Callable[[], Network]:
     """Make a network reproducible and ready for inference."""
 
     @functools.wraps(build)
@@ -45,7 +45,7 @@ def _network(build: Callable[[], Network]) -> Callable[[], Network]:
     return seeded
 
 
-class _Logits(nn.Module):
+class Logits(nn.Module):
     """A transformers model that returns one tensor of its output."""
 
     def __init__(self, model: nn.Module, field: str) -> None:
@@ -56,7 +56,7 @@ class _Logits(nn.Module):
         return getattr(self.model(*inputs), self.field)
 
 
-@_network
+@network
 def efficientnet_lite0() -> Network:
     """EfficientNet-Lite0 with its ImageNet weights on a photograph; 224 x 224, 4.7 M parameters.
 
@@ -68,17 +68,17 @@ def efficientnet_lite0() -> Network:
     return module, (photograph(),)
 
 
-@_network
+@network
 def mobilenet_v2() -> Network:
     """MobileNetV2 (``transformers``) of quarter width, 96 x 96."""
     from transformers import MobileNetV2Config, MobileNetV2ForImageClassification
 
     config = MobileNetV2Config(image_size=96, depth_multiplier=0.25, num_labels=10)
     module = MobileNetV2ForImageClassification(config)
-    return _Logits(module, "logits"), (torch.randn(1, 3, 96, 96),)
+    return Logits(module, "logits"), (torch.randn(1, 3, 96, 96),)
 
 
-@_network
+@network
 def resnet18() -> Network:
     """ResNet-18 (``transformers``) of quarter width, 64 x 64."""
     from transformers import ResNetConfig, ResNetForImageClassification
@@ -90,10 +90,10 @@ def resnet18() -> Network:
         layer_type="basic",
         num_labels=10,
     )
-    return _Logits(ResNetForImageClassification(config), "logits"), (torch.randn(1, 3, 64, 64),)
+    return Logits(ResNetForImageClassification(config), "logits"), (torch.randn(1, 3, 64, 64),)
 
 
-@_network
+@network
 def bert() -> Network:
     """BERT encoder, 2 layers of 64; token ids and attention mask, int64."""
     from transformers import BertConfig, BertModel
@@ -108,10 +108,10 @@ def bert() -> Network:
     )
     mask = torch.ones(2, 16, dtype=torch.int64)
     mask[1, 10:] = 0
-    return _Logits(BertModel(config), "last_hidden_state"), (torch.randint(0, 200, (2, 16)), mask)
+    return Logits(BertModel(config), "last_hidden_state"), (torch.randint(0, 200, (2, 16)), mask)
 
 
-@_network
+@network
 def vit() -> Network:
     """Vision transformer, 2 layers of 64, 32 x 32 in patches of 8."""
     from transformers import ViTConfig, ViTForImageClassification
@@ -125,7 +125,7 @@ def vit() -> Network:
         patch_size=8,
         num_labels=10,
     )
-    return _Logits(ViTForImageClassification(config), "logits"), (torch.randn(1, 3, 32, 32),)
+    return Logits(ViTForImageClassification(config), "logits"), (torch.randn(1, 3, 32, 32),)
 
 
 class _TwoIslands(nn.Module):
@@ -138,7 +138,7 @@ class _TwoIslands(nn.Module):
         return self.second(torch.acosh(self.first(x).abs() + 1.5))
 
 
-@_network
+@network
 def two_islands() -> Network:
     """Two linear layers with an op between them that Core ML cannot take."""
     return _TwoIslands(), (torch.randn(3, 8),)
