@@ -15,6 +15,9 @@ FUNCTIONS = {
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "tanh": np.tanh,
     "relu": lambda x: np.maximum(x, 0),
+    "linear": lambda x: x,
+    "hard_sigmoid": lambda x: np.clip(0.2 * x + 0.5, 0, 1),
+    "scaled_tanh": lambda x: 1.7159 * np.tanh(2 / 3 * x),
 }
 
 
@@ -22,12 +25,26 @@ def _walk(x: Any, direction: str) -> Any:
     return range(len(x)) if direction == "forward" else reversed(range(len(x)))
 
 
-def _one_way(x: Any, h: Any, c: Any, w: Any, r: Any, bias: Any, direction: str, names: Any) -> Any:
+def _one_way(
+    x: Any,
+    h: Any,
+    c: Any,
+    w: Any,
+    r: Any,
+    bias: Any,
+    direction: str,
+    names: Any,
+    look: Any = None,
+    clip: Any = None,
+) -> Any:
     gate, cell, final = (FUNCTIONS[name] for name in names)
     steps = np.zeros((len(x), *h.shape), np.float32)
     for t in _walk(x, direction):
         i, f, o, z = np.split(x[t] @ w.T + h @ r.T + bias, 4, axis=1)
-        c = gate(f) * c + gate(i) * cell(z)
+        pi, pf, po = np.zeros((3, 1)) if look is None else np.split(look, 3)
+        c = gate(f + pf * c) * c + gate(i + pi * c) * cell(z)
+        c = c if clip is None else np.clip(c, -clip, clip)
+        o = o + po * c
         h = gate(o) * final(c)
         steps[t] = h
     return steps, h, c
@@ -48,7 +65,11 @@ def _lstm(
     recurrent_activation: str = "sigmoid",
     cell_activation: str = "tanh",
     activation: str = "tanh",
+    peephole: Any = None,
+    peephole_back: Any = None,
+    clip: Any = None,
 ) -> Any:
+    looks = (peephole, peephole_back)
     names = (recurrent_activation, cell_activation, activation)
     ways = [("reverse" if direction == "reverse" else "forward", weight_ih, weight_hh, bias)]
     if direction == "bidirectional":
@@ -63,6 +84,8 @@ def _lstm(
             0 if b is None else b,
             way,
             names,
+            looks[k],
+            clip,
         )
         for k, (way, w, r, b) in enumerate(ways)
     ]
@@ -158,6 +181,36 @@ CASES = (
                 STATES,
                 {**_weights(4), "cell_activation": "relu", "activation": "sigmoid"},
             ),
+            ("peephole", STATES, {**_weights(4), **SEQUENCE, "peephole": normal(3 * H, seed=5)}),
+            (
+                "peephole reverse",
+                STATES,
+                {**_weights(4), **SEQUENCE, "direction": "reverse", "peephole": normal(3 * H)},
+            ),
+            (
+                "peepholes and clip both ways",
+                TWO_WAY,
+                {
+                    **_weights(4),
+                    **_back(),
+                    **SEQUENCE,
+                    "direction": "bidirectional",
+                    "peephole": normal(3 * H, seed=5),
+                    "peephole_back": normal(3 * H, seed=6),
+                    "clip": np.float32(0.3),
+                },
+            ),
+            ("clip", STATES, {**_weights(4), "clip": np.float32(0.2)}),
+            (
+                "other activations",
+                STATES,
+                {
+                    **_weights(4),
+                    "recurrent_activation": "hard_sigmoid",
+                    "cell_activation": "scaled_tanh",
+                    "activation": "linear",
+                },
+            ),
         )
     ),
     *(
@@ -194,9 +247,7 @@ CASES = (
 test_numbers = numbers_of(CASES)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("peephole", normal(3 * H)), ("clip", np.float32(1.0))]
-)
-def test_options_out_of_reach_are_refused(name: str, value: Any) -> None:
-    with pytest.raises(UnsupportedOpError, match=name):
-        check(Case("lstm", STATES, {**_weights(4), name: value}, expect=_lstm, opset="iOS17"))
+def test_activations_out_of_reach_are_refused() -> None:
+    params = {**_weights(3), "activation": "linear"}
+    with pytest.raises(UnsupportedOpError, match="activation"):
+        check(Case("gru", {"x": X, "initial_h": HIDDEN}, params, expect=_gru, opset="iOS17"))

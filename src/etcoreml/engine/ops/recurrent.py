@@ -17,6 +17,7 @@ from openvino import opset15 as op
 
 from etcoreml.engine import graph
 from etcoreml.engine.context import Context
+from etcoreml.engine.recurrence import ACTIVATIONS, Way, lstm_steps
 from etcoreml.engine.registry import translates
 from etcoreml.mil.program import Array
 
@@ -58,26 +59,27 @@ def lstm(
         weight_hh: ``(4 * H, H)``.
         context: The translation.
         bias: ``(4 * H,)``; zeros if absent.
-        peephole: Not supported.
+        peephole: ``(3 * H,)`` weights of the cell state in the input, forget and output gates.
         weight_ih_back: ``(4 * H, I)``, for the way back if bidirectional.
         weight_hh_back: ``(4 * H, H)``, likewise.
         bias_back: ``(4 * H,)``, likewise.
-        peephole_back: Not supported.
+        peephole_back: ``(3 * H,)``, likewise.
         direction: ``forward``, ``reverse`` or ``bidirectional``.
         output_sequence: Whether every step is wanted, or the last.
-        recurrent_activation: ``sigmoid``, ``tanh`` or ``relu``.
+        recurrent_activation: ``sigmoid``, ``tanh``, ``relu``, ``linear``, ``hard_sigmoid``
+            (slope 0.2, offset 0.5) or ``scaled_tanh`` (1.7159 and 2/3).
         cell_activation: Likewise.
         activation: Likewise.
-        clip: Not supported.
+        clip: Bound of the cell state; MIL says "cell gate", but fills this from TensorFlow's
+            ``cell_clip``, which bounds the state.
 
     Returns:
         ``(s or 1, b, D * H)``, and the last hidden and cell states ``(b, D * H)``.
     """
-    for name, value in (("peephole", peephole), ("peephole_back", peephole_back), ("clip", clip)):
-        if value is not None:
-            raise context.unsupported(name, value, "none")
     context.one_of("direction", direction, ("forward", "reverse", "bidirectional"))
-    names = _activations(context, recurrent_activation, cell_activation, activation)
+    chosen = (recurrent_activation, cell_activation, activation)
+    for name in chosen:
+        context.one_of("activation", name, tuple(ACTIVATIONS))
     ways = [(weight_ih, weight_hh, bias)]
     if direction == "bidirectional":
         ways.append(
@@ -88,6 +90,14 @@ def lstm(
             )
         )
     hidden = weight_hh.shape[1]
+    peepholes = [peephole, peephole_back][: len(ways)]
+    has_own = clip is None and all(item is None for item in peepholes)
+    if not has_own or not set(chosen) <= set(_ACTIVATIONS):
+        walks = [
+            Way(w, r, _bias(b, 4 * hidden), look, direction == "reverse" or number == 1)
+            for number, ((w, r, b), look) in enumerate(zip(ways, peepholes, strict=True))
+        ]
+        return _by_steps(x, initial_h, initial_c, walks, chosen, clip, output_sequence)
     sequence = op.lstm_sequence(
         graph.transpose(x, (1, 0, 2)),
         _state_in(initial_h, len(ways), hidden),
@@ -98,7 +108,7 @@ def lstm(
         _stacked([_gates(_bias(b, 4 * hidden), _LSTM_GATES) for _, _, b in ways]),
         hidden,
         direction,
-        names,
+        list(chosen),
     )
     size = len(ways) * hidden
     h, c = _state_out(sequence.output(1), size), _state_out(sequence.output(2), size)
@@ -207,6 +217,29 @@ def rnn(
     )
     h = _state_out(sequence.output(1), hidden)
     return [_steps(sequence.output(0), hidden) if output_sequence else graph.unsqueeze(h, 0), h]
+
+
+def _by_steps(
+    x: Output,
+    initial_h: Output,
+    initial_c: Output,
+    ways: Sequence[Way],
+    activations: tuple[str, str, str],
+    clip: float | None,
+    output_sequence: bool,
+) -> list[Output]:
+    count = len(ways)
+    starts = [
+        [value] if count == 1 else op.split(value, graph.integer(1), count).outputs()
+        for value in (initial_h, initial_c)
+    ]
+    found = [
+        lstm_steps(x, h, c, way, activations, clip) for h, c, way in zip(*starts, ways, strict=True)
+    ]
+    steps, h, c = (
+        graph.concat(values, graph.rank(values[0]) - 1) for values in zip(*found, strict=True)
+    )
+    return [steps if output_sequence else graph.unsqueeze(h, 0), h, c]
 
 
 def _activations(context: Context, *names: str) -> list[str]:
