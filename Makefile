@@ -8,7 +8,7 @@ setup:           ## create .venv and install everything into it
 	@scripts/setup
 
 demo: setup      ## lower EfficientNet-Lite0 to Core ML and classify a photograph with it here
-	@.venv/bin/python -m examples.demo
+	@.venv/bin/python -W ignore::FutureWarning -m examples.demo
 
 check: setup     ## format, lint, types and the tests that are not slow
 	@scripts/check

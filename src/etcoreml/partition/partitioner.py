@@ -8,6 +8,7 @@ business; here they are grouped, and groups are checked as a whole.
 from __future__ import annotations
 
 import logging
+import operator
 import re
 from collections.abc import Callable, Iterator, MutableMapping
 from weakref import WeakKeyDictionary
@@ -241,7 +242,8 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
             if node in buffers:
                 reason = buffers[node]
                 yield Decision(self._programs, node.name, "buffer", reason is None, reason)
-            elif node.op == "call_function":
+            elif node.op == "call_function" and node.target is not operator.getitem:
+                # getitem picks one output of the node before it: no op of its own
                 delegated = "delegation_tag" in node.meta
                 reason = None if delegated else _reason(node, reasons)
                 yield Decision(self._programs, node.name, op_name(node), delegated, reason)
