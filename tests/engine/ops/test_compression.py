@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from etcoreml.engine import compile_function
+from etcoreml.engine.translate import translate
 from tests.cases import (
     Case,
     integers,
@@ -205,3 +206,28 @@ CASES = (
     Case("constexpr_sparse_blockwise_shift_scale", {}),
     Case("constexpr_sparse_to_dense", {}),
 )
+
+
+@pytest.mark.parametrize(("numerics", "kept"), [("fast", True), ("faithful", False)])
+def test_matrices_of_bytes_stay_compressed(numerics: str, kept: bool) -> None:
+    """A linear layer of int8 weights with a scale per row. Oracle: NumPy."""
+    data = integers(-128, 128, 32, 16).astype(np.int8)
+    scale = uniform(0.01, 0.02, 32, 1).astype(np.float32)
+    x = normal(2, 16)
+
+    def build(v: Any) -> Any:
+        mil = mil_builder()
+        weight = mil.constexpr_blockwise_shift_scale(data=data, scale=scale)
+        return mil.linear(x=v, weight=weight)
+
+    program = to_program(mil_function({"x": x}, build, "iOS18"), "iOS18")
+    model, _ = translate(program.functions["main"], numerics=numerics)
+    stored = {
+        str(node.get_element_type())
+        for node in model.get_ops()
+        if node.get_type_name() == "Constant" and tuple(node.get_output_shape(0)) == data.shape
+    }
+    assert any("int8" in name for name in stored) == kept
+    session = compile_function(program, threads=1, numerics=numerics)
+    (found,) = session.run({"x": x}).values()
+    np.testing.assert_allclose(found, x @ (data * scale).T, 1e-5, 1e-5)

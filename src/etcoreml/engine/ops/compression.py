@@ -1,15 +1,21 @@
 """MIL families ``constexpr_ops`` and ``compression``: weights that are stored compressed.
 
 A translator returns a :class:`Weight`, which has two forms: an array, and a graph that computes
-it. So far the graph of every op is its expanded array, in the dtype of the scales or tables
-(``constexpr_cast`` keeps fp16); keeping int8 and int4 compressed concerns the second form alone.
+it. The graph of most ops is the expanded array, in the dtype of the scales or tables
+(``constexpr_cast`` keeps fp16). Matrices of 8 bits with a scale per row, or one for all, stay
+compressed in the graph: the CPU plugin's matrix product reads them so. ``faithful`` numerics
+expands them, because MIL rounds each weight.
 
 Source: coremltools 9.0 ``iOS16/constexpr_ops.py``, ``iOS18/compression.py``.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from openvino import Output, Type
+from openvino import opset15 as op
 
 from etcoreml.engine import graph
 from etcoreml.engine.context import Context
@@ -18,14 +24,38 @@ from etcoreml.engine.scope import Weight
 from etcoreml.mil.program import Array, unpack_bits
 from etcoreml.types import BY_NAME
 
+_MATRIX = 2
+
 
 def _dense(array: Array) -> Weight:
     return Weight(lambda: array, lambda: graph.constant(array))
 
 
+def _dequantized(data: Array, scale: Array, offset: Array | None, context: Context) -> Weight:
+    """Return ``scale * (data - offset)``, compressed where that can be computed from."""
+
+    def expand() -> Array:
+        return _shift_scale(data, scale, offset)
+
+    def build() -> Output:
+        factors = [scale] if offset is None else [scale, offset]
+        is_per_row = all(item.shape in ((1, 1), (data.shape[0], 1)) for item in factors)
+        is_bytes = data.dtype in (np.int8, np.uint8)
+        if context.scope.translation.numerics == "faithful" or not (
+            data.ndim == _MATRIX and is_per_row and is_bytes
+        ):
+            return graph.constant(expand())
+        values: Any = op.convert(graph.constant(data), Type.f32)
+        if offset is not None:
+            values = op.subtract(values, op.convert(graph.constant(offset), Type.f32))
+        return graph.output(op.multiply(values, graph.convert(graph.constant(scale), Type.f32)))
+
+    return Weight(expand, build)
+
+
 @translates("constexpr_affine_dequantize", spec="iOS16.constexpr_affine_dequantize")
 def constexpr_affine_dequantize(
-    quantized_data: Array, zero_point: Array, scale: Array, axis: int
+    quantized_data: Array, zero_point: Array, scale: Array, axis: int, context: Context
 ) -> Weight:
     """Return ``scale * (quantized_data - zero_point)``.
 
@@ -34,27 +64,29 @@ def constexpr_affine_dequantize(
         zero_point: ``()`` or ``(D[axis],)``, dtype of the data.
         scale: ``()`` or ``(D[axis],)`` fp16 | fp32.
         axis: The dimension that vectors run along.
+        context: The translation.
     """
     shape = [1] * quantized_data.ndim
     if scale.ndim or zero_point.ndim:
         shape[axis] = -1
     factor = np.reshape(scale, shape if scale.ndim else [1] * len(shape))
     offset = np.reshape(zero_point, shape if zero_point.ndim else [1] * len(shape))
-    return _dense(_shift_scale(quantized_data, factor, offset))
+    return _dequantized(quantized_data, factor, offset, context)
 
 
 @translates("constexpr_blockwise_shift_scale", spec="iOS18.constexpr_blockwise_shift_scale")
 def constexpr_blockwise_shift_scale(
-    data: Array, scale: Array, offset: Array | None = None
+    data: Array, scale: Array, context: Context, offset: Array | None = None
 ) -> Weight:
     """Return ``scale * (data - offset)``, each scale and offset serving one block.
 
     Args:
         data: ``(*)`` int4 | uint4 | int8 | uint8 | fp16 | fp32.
         scale: Of the same rank; each dimension divides that of the data.
+        context: The translation.
         offset: Of the shape of ``scale``; zero if absent.
     """
-    return _dense(_shift_scale(data, scale, offset))
+    return _dequantized(data, scale, offset, context)
 
 
 @translates(
