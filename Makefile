@@ -17,7 +17,7 @@ test: setup      ## what CI runs: check, from a fresh clone
 	@scripts/check
 
 test-slow: setup ## the long matrices and large networks
-	@.venv/bin/python -m pytest -m slow
+	@.venv/bin/python -m pytest -q -m slow
 
 bench: setup     ## measure this project beside its peers
 	@.venv/bin/python -m benchmarks
