@@ -36,7 +36,10 @@ Activity::Activity(const void* delegate, Arguments arguments)
 }
 
 Activity::~Activity() {
-  activities.erase(std::find(activities.begin(), activities.end(), this));
+  auto found = std::find(activities.begin(), activities.end(), this);
+  if (found != activities.end()) {  // a fork forgets them
+    activities.erase(found);
+  }
 }
 
 bool Activity::overlaps(const Activity& other) const {

@@ -92,10 +92,8 @@ class Delegate {
 
   const std::string& method() const { return method_; }
   bool released() const { return !loaded_.is_valid(); }
-  void release() {
-    loaded_.reset();
-    run_.reset();
-  }
+  // Gives up the Python objects; the caller lets them die.
+  std::pair<nb::object, nb::object> release() { return {std::move(loaded_), std::move(run_)}; }
 
   void execute(Arguments arguments) {
     if (is_bound(arguments)) {
@@ -192,10 +190,16 @@ class CoreMLBackend final : public er::BackendInterface {
       return;  // a dead interpreter took the Python objects with it
     }
     nb::gil_scoped_acquire gil;
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);  // may run while an exception is on its way
-    delete delegate;
-    PyErr_Restore(type, value, traceback);
+    StreamGuard streams;
+    park_if_closing();
+    {
+      Activity activity;
+      PyObject *type, *value, *traceback;
+      PyErr_Fetch(&type, &value, &traceback);  // may run while an exception is on its way
+      delete delegate;
+      PyErr_Restore(type, value, traceback);
+    }
+    park_if_closing();
   }
 
  private:
@@ -255,6 +259,9 @@ class CoreMLBackend final : public er::BackendInterface {
       delegate.execute(arguments);
     } catch (nb::python_error& exception) {
       error = report_exception(exception, "execute");
+      if (error == Error::Ok) {
+        return error;  // interrupted, which goes before everything else
+      }
     } catch (const std::exception& exception) {
       error = report_error("DelegateError", subject() + exception.what(), nullptr, "execute");
     }
@@ -280,8 +287,10 @@ unsigned register_backend(nb::object init) {
 }
 
 void release_delegates() {
+  // Finalizers may destroy delegates, which would change the set under the loop.
+  std::vector<std::pair<nb::object, nb::object>> released;
   for (Delegate* delegate : Delegate::live()) {
-    delegate->release();
+    released.push_back(delegate->release());
   }
 }
 

@@ -12,7 +12,13 @@ from etcoreml.cli.app import app
 from tests.lowering import lower as lower  # imports executorch quietly
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/blob-format.md"]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/architecture.md",
+    "docs/blob-format.md",
+    "docs/ops.md",
+]
 
 
 def test_python_example_runs() -> None:

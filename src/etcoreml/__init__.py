@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from etcoreml.runtime.bridge import BridgeStatus, register
 
 if TYPE_CHECKING:
-    from etcoreml.runtime.faults import take as last_error
+    from etcoreml.runtime.faults import last_error
     from etcoreml.runtime.program import Program, load
 
 __version__ = "0.1.0"
@@ -23,11 +23,11 @@ __all__ = ["BridgeStatus", "Program", "__version__", "bridge", "last_error", "lo
 
 bridge: BridgeStatus = register()
 
-# Imported when first used: they need torch and executorch, which take seconds.
+# Imported when first used: a program needs torch and executorch, which take seconds.
 _LAZY = {
     "Program": ("etcoreml.runtime.program", "Program"),
     "load": ("etcoreml.runtime.program", "load"),
-    "last_error": ("etcoreml.runtime.faults", "take"),
+    "last_error": ("etcoreml.runtime.faults", "last_error"),
 }
 
 

@@ -62,6 +62,33 @@ def test_fork_after_the_parent_let_go(convolution_path: Path) -> None:
     assert outcome.stderr == ""
 
 
+def test_fork_frees_a_lock_that_another_thread_held(affine_path: Path) -> None:
+    outcome = run_python(
+        """
+        import os, sys, threading
+        import torch
+        import etcoreml
+        program = etcoreml.load(sys.argv[1])
+        program.forward(torch.ones(2, 3))
+        held, done = threading.Event(), threading.Event()
+        def hold():
+            with program._lock:
+                held.set()
+                done.wait()
+        threading.Thread(target=hold).start()
+        held.wait()
+        child = os.fork()
+        if child == 0:
+            print(program.forward(torch.ones(2, 3))[0].tolist(), flush=True)
+            os._exit(7)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        done.set()
+        """,
+        affine_path,
+    )
+    assert outcome.stdout == "[[3.0, 3.0, 3.0], [3.0, 3.0, 3.0]]\n7\n", outcome.stderr
+
+
 INTERRUPTED = """
     import os, signal, sys, threading
     import torch

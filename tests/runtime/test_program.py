@@ -136,6 +136,53 @@ def test_wrong_shape(affine_pte: bytes) -> None:
     assert program.forward(torch.zeros(2, 3))[0].tolist() == [[1.0] * 3] * 2
 
 
+def test_too_small_is_a_wrong_shape(affine_pte: bytes) -> None:
+    with pytest.raises(ShapeError, match=r"wrong shape; found \(1, 3\); expected \(2, 3\)"):
+        etcoreml.load(affine_pte).forward(torch.zeros(1, 3))
+
+
+@pytest.mark.parametrize("value", ["x", [1.0], None, 3.0])
+def test_not_a_tensor(affine_pte: bytes, value: object) -> None:
+    with pytest.raises(DtypeError, match=f"found {type(value).__name__}; expected a tensor"):
+        etcoreml.load(affine_pte).forward(value)
+
+
+def test_channels_last_input() -> None:
+    module = nn.Conv2d(3, 4, 3)
+    x = torch.randn(1, 3, 8, 8)
+    program = etcoreml.load(lower(module, (x,)))
+    (y,) = program.forward(x.contiguous(memory_format=torch.channels_last))
+    torch.testing.assert_close(y, module(x))
+
+
+class _Double(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x + x
+
+
+def test_program_of_channels_last_input() -> None:
+    x = torch.randn(1, 3, 8, 8)
+    program = etcoreml.load(lower(_Double(), (x.contiguous(memory_format=torch.channels_last),)))
+    (y,) = program.forward(x)
+    torch.testing.assert_close(y, 2 * x)
+
+
+def test_bfloat16_stays_outside_and_runs() -> None:
+    x = torch.randn(2, 3).bfloat16()
+    (y,) = etcoreml.load(lower(_Double(), (x,))).forward(x)
+    assert y.dtype == torch.bfloat16
+    assert torch.equal(y, 2 * x)
+
+
+def test_last_error_stays_readable(affine_path: Path) -> None:
+    program = etcoreml.load(lower(_Embed(), (torch.tensor([[1, 2, 3]]),)))
+    method = program._program.load_method("forward")
+    with pytest.raises(RuntimeError):
+        method.execute((torch.tensor([[1, 2**31, 3]]),))
+    for _ in range(2):
+        assert isinstance(etcoreml.last_error(), DtypeError)
+
+
 def test_wrong_dtype(affine_pte: bytes) -> None:
     with pytest.raises(DtypeError, match=r"input 0 .*found int64; expected float32"):
         etcoreml.load(affine_pte).forward(torch.zeros(2, 3, dtype=torch.int64))

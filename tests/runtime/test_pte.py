@@ -18,7 +18,7 @@ def test_affine(affine_pte: bytes) -> None:
     assert dict(program.named_data) == {}
     (method,) = program.methods
     assert method.name == "forward"
-    tensor = PteTensor("tensor", (2, 3), "float32", dynamic=False)
+    tensor = PteTensor("tensor", (2, 3), "float32", dynamic=False, dim_order=(0, 1))
     assert method.inputs == method.outputs == (tensor,)
     (delegate,) = method.delegates
     assert delegate.backend_id == "CoreMLBackend"
@@ -42,7 +42,9 @@ def test_methods_and_dynamic_shapes() -> None:
     assert shapes == {"encode": (3,), "decode": (2, 2)}
     sizes = ({0: torch.export.Dim("batch", min=1, max=8)},)
     (method,) = parse_pte(lower(nn.ReLU(), (torch.ones(2, 3),), dynamic_shapes=sizes)).methods
-    assert method.inputs == (PteTensor("tensor", (8, 3), "float32", dynamic=True),)
+    assert method.inputs == (
+        PteTensor("tensor", (8, 3), "float32", dynamic=True, dim_order=(0, 1)),
+    )
 
 
 class _Power(nn.Module):

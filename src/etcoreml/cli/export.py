@@ -59,7 +59,7 @@ def export(
     ] = None,
     precision: Annotated[Precision, typer.Option(help="Compute precision.")] = "float16",
     model_type: Annotated[
-        ModelType, typer.Option(help="Store the package, or compile it (needs macOS).")
+        ModelType, typer.Option(help="What the .pte stores; compiled_model is not available yet.")
     ] = "model",
     skip_op: Annotated[
         list[str] | None,

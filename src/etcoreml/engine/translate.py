@@ -121,7 +121,7 @@ def _operation(operation: Operation, scope: Scope) -> None:
     if translator is None:
         raise UnsupportedOpError(
             f"{context.label} is not supported by the portable engine",
-            hint="`etcoreml inspect` lists the ops of a model and which of them run here.",
+            hint="docs/ops.md lists the ops that run here.",
         )
     values = _as_values(call(translator, context))
     if len(values) != len(operation.outputs):

@@ -57,6 +57,16 @@ def record(exception: BaseException) -> tuple[int, str]:
     return code, f"{type(kept).__name__}: {kept}"
 
 
+def last_error() -> BaseException | None:
+    """Return what the delegate raised last in the calling thread, or None.
+
+    For users of the stock runtime, which reports a number. A call through `etcoreml.load` raises
+    the exception itself and forgets it.
+    """
+    exception: BaseException | None = getattr(_slot, "exception", None)
+    return exception
+
+
 def take() -> BaseException | None:
     """Return the calling thread's last exception and forget it."""
     exception: BaseException | None = getattr(_slot, "exception", None)

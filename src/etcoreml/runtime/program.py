@@ -6,10 +6,11 @@ the delegate's own exceptions, checked inputs, NumPy arrays, and a lock.
 
 from __future__ import annotations
 
+import io
 import os
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -21,41 +22,25 @@ import etcoreml
 from etcoreml.errors import DtypeError, ProgramError, ShapeError, UsageError
 from etcoreml.imports import quiet_imports
 from etcoreml.runtime import faults
-from etcoreml.types import BY_EXECUTORCH
+from etcoreml.runtime.pte import MethodInfo, PteTensor, parse_signatures
 
 with quiet_imports():
     from executorch.runtime import Runtime
 
-# torch's OpenMP threads do not survive a fork, and the runtime copies large outputs with torch: the
-# child would wait for them forever. torch's own DataLoader does the same in its workers.
+_programs: weakref.WeakSet[Program] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """Make the inherited programs usable in a forked child."""
+    # torch's OpenMP threads do not survive a fork, and the runtime copies large outputs with torch:
+    # the child would wait for them forever. torch's own DataLoader does the same in its workers.
+    torch.set_num_threads(1)
+    for program in _programs:
+        program._renew_lock()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
-
-# A .pte is a FlatBuffer: its file identifier stands at bytes 4 to 8 (executorch 1.5.1
-# schema/program.fbs, `file_identifier "ET12"`).
-_IDENTIFIER_PREFIX = b"ET"
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """One input or output of a method.
-
-    Attributes:
-        shape: Sizes in elements; for a dynamic dimension, its upper bound.
-        dtype: Name of the torch dtype, or None for a value that is not a tensor.
-    """
-
-    shape: tuple[int, ...]
-    dtype: str | None
-
-
-@dataclass(frozen=True)
-class MethodInfo:
-    """The signature of a method."""
-
-    name: str
-    inputs: tuple[TensorInfo, ...]
-    outputs: tuple[TensorInfo, ...]
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class Program:
@@ -65,15 +50,17 @@ class Program:
     program share memory. For parallel calls, load the program once per thread.
     """
 
-    def __init__(self, program: Any, source: str) -> None:
+    def __init__(self, program: Any, source: str, methods: Sequence[MethodInfo]) -> None:
         self._program = program
         self._source = source
         self._methods: dict[str, Any] = {}
+        self._infos = MappingProxyType({method.name: method for method in methods})
+        self._renew_lock()
+        _programs.add(self)
+
+    def _renew_lock(self) -> None:
+        # A lock that another thread of the parent held would stay locked in the child.
         self._lock = threading.RLock()
-        infos = {}
-        for name in sorted(program.method_names):
-            infos[name] = _describe(name, program.metadata(name))
-        self._infos = MappingProxyType(infos)
 
     def __repr__(self) -> str:
         return f"<etcoreml.Program {self._source}: {', '.join(self.methods)}>"
@@ -149,34 +136,33 @@ def load(source: str | os.PathLike[str] | bytes | bytearray | memoryview) -> Pro
     if isinstance(source, (bytes, bytearray, memoryview)):
         data: bytes | Path = bytes(source)
         name = f"a program of {len(source)} bytes"
-        head = bytes(source[:8])
+        methods = parse_signatures(io.BytesIO(source), name)
     elif isinstance(source, (str, os.PathLike)):
         path = data = Path(source)
         name = f"'{path}'"
         try:
             with path.open("rb") as file:
-                head = file.read(8)
+                methods = parse_signatures(file, name)
         except OSError as error:
             raise ProgramError(f"cannot read {name}: {error.strerror}") from error
     else:
         raise UsageError(
             "load() takes a path or bytes", found=type(source).__name__, expected="str or bytes"
         )
-    if head[4:6] != _IDENTIFIER_PREFIX:
-        raise ProgramError(
-            f"{name} is not a .pte",
-            found=f"file identifier {head[4:8]!r}",
-            expected="an ExecuTorch program, with b'ET12' at bytes 4 to 8",
-        )
-    with _surfaced(f"{name} cannot be loaded"):
-        return Program(Runtime.get().load_program(data), name)
+    with _surfaced(f"{name} cannot be loaded", _DAMAGED):
+        return Program(Runtime.get().load_program(data), name, methods)
+
+
+_LOGGED = "The runtime logs its reason to standard error."
+_DAMAGED = f"{_LOGGED} A truncated or damaged file is the usual one: export it again."
 
 
 class _surfaced:  # noqa: N801 -- reads as a verb where it is used
     """Replace the runtime's error number by the delegate's exception, if it raised one."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, hint: str = _LOGGED) -> None:
         self._what = what
+        self._hint = hint
 
     def __enter__(self) -> None:
         faults.take()
@@ -189,29 +175,8 @@ class _surfaced:  # noqa: N801 -- reads as a verb where it is used
             raise ProgramError(
                 self._what,
                 found=str(error),
-                hint="The runtime logs its reason to standard error. A truncated or damaged file "
-                "is the usual one: export it again.",
+                hint=self._hint,
             ) from error
-
-
-def _describe(name: str, meta: Any) -> MethodInfo:
-    def infos(count: int, get: Any) -> tuple[TensorInfo, ...]:
-        return tuple(_tensor_info(get, index) for index in range(count))
-
-    return MethodInfo(
-        name,
-        infos(meta.num_inputs(), meta.input_tensor_meta),
-        infos(meta.num_outputs(), meta.output_tensor_meta),
-    )
-
-
-def _tensor_info(get: Any, index: int) -> TensorInfo:
-    try:
-        info = get(index)
-    except RuntimeError:  # the value is a number, not a tensor
-        return TensorInfo((), None)
-    dtype = BY_EXECUTORCH.get(info.dtype())
-    return TensorInfo(tuple(info.sizes()), dtype.torch if dtype else f"ScalarType {info.dtype()}")
 
 
 def _check_inputs(method: MethodInfo, inputs: Sequence[Any]) -> list[Any]:
@@ -227,27 +192,32 @@ def _check_inputs(method: MethodInfo, inputs: Sequence[Any]) -> list[Any]:
     ]
 
 
-def _check_input(what: str, value: Any, info: TensorInfo) -> Any:
+def _check_input(what: str, value: Any, info: PteTensor) -> Any:
     if isinstance(value, (np.ndarray, np.generic)):
         value = torch.from_numpy(np.array(value, order="C"))
+    if isinstance(value, torch.Tensor) != (info.kind == "tensor"):
+        raise DtypeError(
+            f"{what} has the wrong type",
+            found=f"{type(value).__name__}",
+            expected="a tensor" if info.kind == "tensor" else f"a Python {info.kind}",
+        )
     if not isinstance(value, torch.Tensor):
         return value
-    if info.dtype is None:
-        raise DtypeError(what, found="a tensor", expected="a number, as the model was exported")
     dtype = str(value.dtype).removeprefix("torch.")
     if dtype != info.dtype:
-        raise DtypeError(what, found=dtype, expected=info.dtype)
+        raise DtypeError(f"{what} has the wrong dtype", found=dtype, expected=info.dtype)
     shape = tuple(value.shape)
     fits = len(shape) == len(info.shape) and all(
-        given <= bound for given, bound in zip(shape, info.shape, strict=True)
+        given <= size if info.dynamic else given == size
+        for given, size in zip(shape, info.shape, strict=True)
     )
     if not fits:
-        raise ShapeError(what, found=shape, expected=info.shape)
-    return value if _is_dense(value) else value.contiguous()
+        raise ShapeError(f"{what} has the wrong shape", found=shape, expected=info)
+    return _in_memory_order(value, info.dim_order)
 
 
-def _is_dense(value: torch.Tensor) -> bool:
-    """Whether the runtime takes the tensor's memory format."""
-    if value.is_contiguous():
-        return True
-    return bool(value.dim() == 4 and value.is_contiguous(memory_format=torch.channels_last))
+def _in_memory_order(value: torch.Tensor, dim_order: tuple[int, ...]) -> torch.Tensor:
+    """Lay the elements out as the program was planned: the runtime copies bytes unseen."""
+    if dim_order == (0, 2, 3, 1):
+        return value.contiguous(memory_format=torch.channels_last)
+    return value.contiguous()
