@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -20,5 +22,16 @@ class Outcome:
 def run_python(source: str, *arguments: object, timeout_s: float = 120) -> Outcome:
     """Run dedented ``source`` with ``arguments`` in ``sys.argv[1:]``."""
     command = [sys.executable, "-c", textwrap.dedent(source), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
-    return Outcome(done.returncode, done.stdout, done.stderr)
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            stdout, stderr = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # its forks as well
+            raise
+    return Outcome(process.returncode, stdout, stderr)
