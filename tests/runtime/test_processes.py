@@ -95,6 +95,8 @@ INTERRUPTED = """
     import etcoreml
     from etcoreml.runtime.binding import BoundMethod
 
+    # A CI job may be started with SIGINT ignored, which children inherit.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     run = BoundMethod.run
     def interrupted(self):
         # The signal arrives while the delegate computes.
@@ -143,6 +145,7 @@ def test_keyboard_interrupt_during_load(affine_path: Path) -> None:
         import signal, sys
         import etcoreml
         import etcoreml.runtime.delegate as delegate
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         def interrupted(*arguments, **options):
             signal.raise_signal(signal.SIGINT)
         compile_function, delegate.compile_function = delegate.compile_function, interrupted
