@@ -93,30 +93,21 @@ def _delegate(delegate: PteDelegate, program: PteProgram) -> dict[str, Any]:
 
 
 def _core_ml(delegate: PteDelegate, program: PteProgram) -> dict[str, Any]:
-    from etcoreml.blob import Directory, is_reference, read_blob, read_reference
-    from etcoreml.errors import BlobReferenceError
+    from etcoreml.blob import Directory
     from etcoreml.mil import load_package
-    from etcoreml.runtime.metadata import parse_debug_handles, parse_metadata
+    from etcoreml.runtime.metadata import parse_debug_handles
+    from etcoreml.runtime.payload import open_payload
 
-    payload, function = delegate.payload, None
-    if is_reference(payload):
-        reference = read_reference(payload)
-        function = reference.function_name
-        if reference.key not in program.named_data:
-            raise BlobReferenceError(
-                f"the CMJR reference names data '{reference.key}', which the program lacks"
-            )
-        payload = program.named_data[reference.key]
-    directory = read_blob(payload)
-    metadata = parse_metadata(directory.read("metadata.json"))
+    payload = open_payload(delegate.payload, program.named_data)
+    directory = payload.directory
     document: dict[str, Any] = {
-        "nbytes": len(payload),
-        "identifier": metadata.identifier,
+        "nbytes": payload.nbytes,
+        "identifier": payload.metadata.identifier,
         "compile_specs": {
             key: value.decode("utf-8", "replace") for key, value in delegate.compile_specs.items()
         },
-        "inputs": list(metadata.method(function).input_names),
-        "outputs": list(metadata.method(function).output_names),
+        "inputs": list(payload.method.input_names),
+        "outputs": list(payload.method.output_names),
         "files": {path: len(file.data) for path, file in directory.walk()},
     }
     if directory.find("debug_info.json") is not None:
@@ -124,7 +115,7 @@ def _core_ml(delegate: PteDelegate, program: PteProgram) -> dict[str, Any]:
     package = directory.find("model.mlpackage")
     if isinstance(package, Directory):
         model = load_package(package)
-        entry = model.functions[function or model.default_function]
+        entry = model.functions[payload.function or model.default_function]
         ops = Counter(op.type for op in entry.block.operations if op.type != "const")
         document |= {
             "specification_version": model.spec_version,

@@ -14,9 +14,9 @@ from etcoreml.errors import DeviceError
 PREFERENCES = MappingProxyType(
     {
         "all": ("NPU", "GPU", "CPU"),
+        "cpu_only": ("CPU",),
         "cpu_and_gpu": ("GPU", "CPU"),
         "cpu_and_ne": ("NPU", "CPU"),
-        "cpu_only": ("CPU",),
     }
 )
 

@@ -116,7 +116,7 @@ class BoundMethod:
 
     def _bind_output(self, index: int, port: Port, view: TensorView) -> bool:
         what = f"output '{port.name}'"
-        if None in port.shape:
+        if not port.is_static:
             self._request.release_output(index)
             self._after.append(lambda: self._copy_dynamic(index, view, what))
             return False
@@ -183,10 +183,7 @@ def _array(view: TensorView, what: str) -> Array:
 
 
 def _check_shape(port: Port, shape: tuple[int, ...]) -> None:
-    fits = len(shape) == len(port.shape) and all(
-        declared in (None, given) for declared, given in zip(port.shape, shape, strict=True)
-    )
-    if not fits:
+    if not port.accepts(shape):
         raise ShapeError(f"tensor '{port.name}'", found=shape, expected=port.shape)
 
 

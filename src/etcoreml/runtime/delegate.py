@@ -7,26 +7,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from typing import Protocol
 
-from etcoreml.blob import Directory, is_reference, read_blob, read_reference
+from etcoreml.blob import Directory
 from etcoreml.engine import compile_function
-from etcoreml.errors import BlobReferenceError, CompileSpecError, EtCoreMLError, PackageError
+from etcoreml.engine.devices import PREFERENCES
+from etcoreml.errors import CompileSpecError, EtCoreMLError, PackageError
 from etcoreml.mil import load_package
 from etcoreml.runtime.binding import BoundMethod
-from etcoreml.runtime.metadata import parse_metadata
+from etcoreml.runtime.payload import NamedData, open_payload
 
-COMPUTE_UNITS = ("all", "cpu_only", "cpu_and_gpu", "cpu_and_ne")
-
-
-class NamedData(Protocol):
-    """The program's named data, as the bridge lends it during `init`."""
-
-    def keys(self) -> list[str]:
-        """Return the keys."""
-
-    def get(self, key: str) -> memoryview | None:
-        """Return the bytes under ``key``, or None."""
+COMPUTE_UNITS = tuple(PREFERENCES)
 
 
 def init(
@@ -56,26 +46,10 @@ def init(
     """
     with _located(f"method '{method}'"):
         compute_unit = _compute_unit(compile_specs, options)
-        function = None
-        if is_reference(processed):
-            reference = read_reference(processed)
-            function = reference.function_name
-            processed = _resolve(reference.key, named_data)
-        directory = read_blob(processed)
-        metadata = parse_metadata(directory.read("metadata.json"))
-        program = load_package(_package(directory))
-        session = compile_function(program, function=function, compute_unit=compute_unit)
-        return BoundMethod(session, metadata.method(function))
-
-
-def _resolve(key: str, named_data: NamedData) -> memoryview:
-    data = named_data.get(key)
-    if data is None:
-        raise BlobReferenceError(
-            f"the CMJR reference names data '{key}', which the program does not carry",
-            found=", ".join(named_data.keys()) or "no named data",
-        )
-    return data
+        payload = open_payload(processed, named_data)
+        program = load_package(_package(payload.directory))
+        session = compile_function(program, function=payload.function, compute_unit=compute_unit)
+        return BoundMethod(session, payload.method)
 
 
 def _package(directory: Directory) -> Directory:

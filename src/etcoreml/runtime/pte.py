@@ -59,12 +59,18 @@ class PteDelegate:
 
 
 @dataclass(frozen=True)
-class PteMethod:
-    """One method. ``operators`` counts the kernel calls outside delegates by name."""
+class MethodInfo:
+    """The signature of a method."""
 
     name: str
     inputs: tuple[PteTensor, ...]
     outputs: tuple[PteTensor, ...]
+
+
+@dataclass(frozen=True)
+class PteMethod(MethodInfo):
+    """One method. ``operators`` counts the kernel calls outside delegates by name."""
+
     delegates: tuple[PteDelegate, ...]
     operators: Mapping[str, int]
 
@@ -76,15 +82,6 @@ class PteProgram:
     methods: tuple[PteMethod, ...]
     named_data: Mapping[str, bytes]
     nbytes: int
-
-
-@dataclass(frozen=True)
-class MethodInfo:
-    """The signature of a method."""
-
-    name: str
-    inputs: tuple[PteTensor, ...]
-    outputs: tuple[PteTensor, ...]
 
 
 def check_identifier(head: bytes, name: str) -> None:
