@@ -89,6 +89,17 @@ def test_the_way_that_takes_the_first_class(imports: tuple[str, str], expected: 
     )
 
 
+def test_the_way_that_takes_the_first_class_does_not_hijack_theirs() -> None:
+    outcome = run(
+        OURS,
+        THEIRS,
+        "edge = to_edge(program).exported_program()",
+        "try: print(whose(to_backend(edge, Theirs()).graph_module))",
+        "except BackendConflictError: print('refused')",
+    )
+    assert outcome == "refused"
+
+
 def test_alone_nothing_is_in_the_way() -> None:
     line = "print(whose(transformed(Ours()).exported_program().graph_module))"
     assert run(OURS, "", line) == "ours"

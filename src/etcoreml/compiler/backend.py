@@ -195,9 +195,11 @@ class CoreMLBackend(BackendDetails):  # type: ignore[misc] # executorch is untyp
             The blob, and debug symbol to debug handles.
 
         Raises:
+            BackendConflictError: Another backend of this name may be meant.
             CompileSpecError: An option is unknown, or cannot be honoured here.
             LowerError: The partition could not be converted.
         """
+        check_owned(CoreMLBackend, [compile_specs])
         with converted(edge_program, decode_options(compile_specs)) as (model, debug_info):
             package = package_model(model, debug_info)
             blob = write_blob(package.directory)
@@ -222,9 +224,8 @@ class CoreMLBackend(BackendDetails):  # type: ignore[misc] # executorch is untyp
             Method name to the result of each partition.
 
         Raises:
-            BackendConflictError: Another backend of this name may be meant.
+            BackendConflictError, LowerError: As ``preprocess``.
             CompileSpecError: The methods ask for different weight sharing, or as ``preprocess``.
-            LowerError: As ``preprocess``.
         """
         check_owned(cls, (specs for each in compile_specs.values() for specs in each))
         if multimethod.shares_weights(compile_specs):
