@@ -1,11 +1,14 @@
 """Core ML's Model Intermediate Language: the frozen program, its loaders and its validity rules."""
 
+from etcoreml.mil.open import Model, open_model
 from etcoreml.mil.package import load_package
+from etcoreml.mil.pipeline import NonMaximumSuppression, Pipeline, Stage
 from etcoreml.mil.program import (
     Block,
     Constant,
     Feature,
     Function,
+    ImageFormat,
     MilProgram,
     Operation,
     Output,
@@ -19,11 +22,17 @@ __all__ = [
     "Constant",
     "Feature",
     "Function",
+    "ImageFormat",
     "MilProgram",
+    "Model",
+    "NonMaximumSuppression",
     "Operation",
     "Output",
+    "Pipeline",
     "Signature",
+    "Stage",
     "StateType",
     "TensorType",
     "load_package",
+    "open_model",
 ]

@@ -93,8 +93,6 @@ def decode_model(model: Message, read_blob: ReadBlob) -> MilProgram:
         license=metadata.license,
         version=metadata.versionString,
         description=metadata.shortDescription,
-        predicted_feature=description.predictedFeatureName,
-        predicted_probabilities=description.predictedProbabilitiesName,
     )
 
 
@@ -268,6 +266,8 @@ def _signature(message: Message) -> Signature:
         inputs=tuple(_feature(item) for item in message.input),
         outputs=tuple(_feature(item) for item in message.output),
         states=tuple(_feature(item) for item in message.state),
+        predicted_feature=message.predictedFeatureName,
+        predicted_probabilities=message.predictedProbabilitiesName,
     )
 
 

@@ -253,14 +253,53 @@ class Function:
             types.update((value.name, value) for value in operation.outputs)
         return tuple(types[name] for name in self.block.outputs)
 
+    @property
+    def class_labels(self) -> tuple[str | int, ...]:
+        """The labels of a classifier, as its ``classify`` operation lists them; else empty."""
+        constants = {
+            output.name: operation.attributes["val"]
+            for operation in self.block.walk()
+            if operation.type == "const"
+            for output in operation.outputs
+        }
+        for operation in self.block.walk():
+            if operation.type == "classify":
+                for argument in operation.inputs.get("classes", ()):
+                    given = constants.get(argument) if isinstance(argument, str) else argument
+                    return _labels(given)
+        return ()
+
+
+def _labels(classes: Constant | None) -> tuple[str | int, ...]:
+    values = () if classes is None else classes.python()
+    if isinstance(values, np.ndarray):
+        return tuple(int(item) for item in values.ravel())
+    if not isinstance(values, tuple):
+        return ()
+    return tuple(item if isinstance(item, str) else int(np.ravel(item)[0]) for item in values)
+
+
+Range = tuple[int, Union[int, None]]  # noqa: UP007 - evaluated
+"""Smallest and largest size allowed; None: no limit."""
+
 
 @dataclass(frozen=True)
 class ImageFormat:
-    """How an image enters or leaves: size in pixels and ``RGB``, ``BGR``, ``GRAYSCALE``..."""
+    """How an image enters or leaves.
+
+    Attributes:
+        height, width: Default size in pixels.
+        color_space: ``RGB``, ``BGR``, ``GRAYSCALE`` (8 bits) or ``GRAYSCALE_FLOAT16``.
+        sizes: The ``(height, width)`` allowed, if they are enumerated.
+        height_range, width_range: In pixels, if they vary; None if fixed or enumerated.
+    """
 
     height: int
     width: int
     color_space: str
+    sizes: tuple[tuple[int, int], ...] = ()
+    height_range: Range | None = None
+    width_range: Range | None = None
 
 
 @dataclass(frozen=True)
@@ -273,31 +312,44 @@ class Feature:
             ``sequence`` or ``state``.
         dtype: Element type of a multi-array or state; None otherwise.
         shape: Default shape of a multi-array or state; None otherwise.
-        ranges: Per dimension, smallest and largest size (None: no limit); empty if fixed.
+        ranges: Per dimension, smallest and largest size; empty if fixed. Of a sequence, the
+            range of its length.
         enumerated: The shapes allowed, if they are enumerated.
         image: Format of an image; None otherwise.
         optional: Whether it may be left out.
         description: The author's words.
+        default: What each element is when an optional multi-array is left out; None: not said.
+        item: ``string`` or ``int64``: type of a dictionary's keys or of a sequence's elements.
     """
 
     name: str
     kind: str
     dtype: DType | None = None
     shape: tuple[int, ...] | None = None
-    ranges: tuple[tuple[int, int | None], ...] = ()
+    ranges: tuple[Range, ...] = ()
     enumerated: tuple[tuple[int, ...], ...] = ()
     image: ImageFormat | None = None
     optional: bool = False
     description: str = ""
+    default: int | float | None = None
+    item: str = ""
 
 
 @dataclass(frozen=True)
 class Signature:
-    """The described interface of one function."""
+    """The described interface of one function, pipeline or stage.
+
+    Attributes:
+        inputs, outputs, states: In the author's order.
+        predicted_feature: Name of the label output of a classifier, or "".
+        predicted_probabilities: Name of the probabilities output of a classifier, or "".
+    """
 
     inputs: tuple[Feature, ...]
     outputs: tuple[Feature, ...]
     states: tuple[Feature, ...] = ()
+    predicted_feature: str = ""
+    predicted_probabilities: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -311,8 +363,6 @@ class MilProgram:
         signatures: Described interface per function.
         author, license, version, description: The model's metadata.
         user_defined: The author's key-value metadata.
-        predicted_feature: Name of the label output of a classifier, or "".
-        predicted_probabilities: Name of the probabilities output of a classifier, or "".
     """
 
     functions: Mapping[str, Function]
@@ -324,5 +374,8 @@ class MilProgram:
     license: str = ""
     version: str = ""
     description: str = ""
-    predicted_feature: str = ""
-    predicted_probabilities: str = ""
+
+    @property
+    def signature(self) -> Signature:
+        """The described interface of the default function."""
+        return self.signatures.get(self.default_function, Signature((), ()))
