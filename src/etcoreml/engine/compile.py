@@ -18,7 +18,7 @@ from etcoreml.engine.scope import Labels
 from etcoreml.engine.session import Port, Session
 from etcoreml.engine.translate import translate
 from etcoreml.errors import EngineError, ModelError, UsageError
-from etcoreml.mil.program import DictionaryType, Function, MilProgram, TensorType
+from etcoreml.mil.program import DictionaryType, Function, MilProgram, StateType, TensorType
 from etcoreml.mil.program import Output as MilOutput
 from etcoreml.types import BY_NAME
 
@@ -78,6 +78,7 @@ def compile_function(
         devices=devices,
         inputs=tuple(_input_port(value) for value in chosen.inputs),
         outputs=outputs,
+        states=tuple(_state_port(value) for value in chosen.states),
         profiling=profiling,
     )
 
@@ -132,6 +133,11 @@ def _properties(numerics: str, threads: int | None, profiling: bool, tiny: bool)
 def _input_port(value: MilOutput) -> Port:
     assert isinstance(value.type, TensorType)
     return Port(value.name, value.type.dtype, value.type.shape or ())
+
+
+def _state_port(value: MilOutput) -> Port:
+    assert isinstance(value.type, StateType)
+    return Port(value.name, value.type.tensor.dtype, value.type.tensor.shape or ())
 
 
 def _output_port(value: MilOutput, result: ov.Node, labels: Labels | None) -> Port:

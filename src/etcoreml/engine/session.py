@@ -108,6 +108,7 @@ class Session:
         devices: OpenVINO devices it runs on, the most preferred first.
         inputs: In the function's order.
         outputs: In the function's order.
+        states: In the function's order.
         profiling: Whether requests take times.
     """
 
@@ -119,6 +120,7 @@ class Session:
         devices: tuple[str, ...],
         inputs: tuple[Port, ...],
         outputs: tuple[Port, ...],
+        states: tuple[Port, ...] = (),
         profiling: bool = False,
     ) -> None:
         self._compiled = compiled
@@ -127,6 +129,7 @@ class Session:
         self.devices = devices
         self.inputs = inputs
         self.outputs = outputs
+        self.states = states
         self._lock = threading.Lock()
         self._own_request: Request | None = None
         protect(self)
@@ -252,6 +255,36 @@ class Request:
     def reset_states(self) -> None:
         """Set every state variable to zeros."""
         self._raw.reset_state()
+
+    def read_state(self, index: int) -> Array:
+        """Return a copy of a state, of the port's dtype; zeros before the first write."""
+        port = self._session.states[index]
+        variable = self._variable(port.name)
+        if variable is None:
+            return np.zeros([size or 0 for size in port.shape], port.dtype.storage)
+        with np.errstate(over="ignore"):
+            return np.array(variable.state.data, port.dtype.storage)
+
+    def write_state(self, index: int, array: Array) -> None:
+        """Set a state to a copy of ``array``.
+
+        Args:
+            index: Position among the session's states.
+            array: Of the port's exact dtype and shape.
+
+        Raises:
+            DtypeError, ShapeError: The array does not fit.
+        """
+        port = self._session.states[index]
+        port.check(array, "state")
+        variable = self._variable(port.name)
+        if variable is not None:
+            carried = np.array(array, variable.state.data.dtype, order="C")
+            variable.state = ov.Tensor(carried)
+
+    def _variable(self, name: str) -> Any:
+        """Return OpenVINO's variable; None of a state that no operation reads."""
+        return next((each for each in self._raw.query_state() if each.name == name), None)
 
     def profile(self) -> tuple[NodeTime, ...]:
         """Return the times of the last run, in execution order.
