@@ -2,6 +2,10 @@
 
 * EtCoreMLError
   + UsageError                    a command line or call that cannot mean anything
+    - OptionError                 an option of MLModel is unknown or cannot be had (a ValueError)
+    - FeatureNameError            a model has no such input, or one was left out (a KeyError)
+    - FeatureTypeError            a value cannot become what the input is (a TypeError)
+    - StateError                  a state is missing, unknown or another model's (a RuntimeError)
   + UnsupportedOpError            an op or one of its options is outside what a stage can do
   + ExportError                   a model could not be exported
   + PartitionError                a partitioner cannot do as it was told
@@ -81,6 +85,22 @@ class UsageError(EtCoreMLError):
     """A command line or call that cannot mean anything."""
 
     exit_code = 2
+
+
+class OptionError(UsageError, ValueError):
+    """An option of MLModel is unknown, or means something that this machine cannot do."""
+
+
+class FeatureNameError(UsageError, KeyError):
+    """A model has no feature of this name, or an input was left out."""
+
+
+class FeatureTypeError(UsageError, TypeError):
+    """A value is of a type that cannot become what the model's input is."""
+
+
+class StateError(UsageError, RuntimeError):
+    """A state is missing, unknown, or was made by another model."""
 
 
 class UnsupportedOpError(EtCoreMLError):
