@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
-from openvino import Node, Output
+from openvino import Node, Output, Type
 from openvino import opset15 as op
 
-from etcoreml.engine import graph
+from etcoreml.engine import graph, integers
 from etcoreml.engine.context import Context
 from etcoreml.engine.dtypes import compute_type
 from etcoreml.engine.registry import translates
@@ -30,7 +30,8 @@ def select(cond: Output, a: Output, b: Output, context: Context) -> Any:
         context: The translation.
     """
     type_ = context.element_type()
-    return op.select(cond, graph.convert(a, type_), graph.convert(b, type_))
+    yes, no = graph.convert(a, type_), graph.convert(b, type_)
+    return integers.select(cond, yes, no) if type_ == Type.i32 else op.select(cond, yes, no)
 
 
 @translates("cond", spec="iOS15.cond")

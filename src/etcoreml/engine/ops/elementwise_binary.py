@@ -11,30 +11,31 @@ from typing import Any
 from openvino import Output, Type
 from openvino import opset15 as op
 
-from etcoreml.engine import graph
+from etcoreml.engine import graph, integers
 from etcoreml.engine.context import Context
 from etcoreml.engine.registry import translates
 
 Build = Callable[[Output, Output], Any]
 
 
-def _arithmetic(build: Build, op_type: str) -> None:
+def _arithmetic(build: Build, op_type: str, on_integers: Build | None = None) -> None:
     """Register an op whose operands have the dtype of its result."""
 
     def translator(x: Output, y: Output, context: Context) -> Any:
         type_ = context.element_type()
-        return build(graph.convert(x, type_), graph.convert(y, type_))
+        chosen = on_integers if on_integers is not None and type_ == Type.i32 else build
+        return chosen(graph.convert(x, type_), graph.convert(y, type_))
 
     _register(translator, op_type, "``(*)`` fp16 | fp32 | int32")
 
 
-def _comparison(build: Build, op_type: str) -> None:
+def _comparison(build: Build, op_type: str, on_integers: Build) -> None:
     """Register an op that returns booleans; mixed operands meet in the floating-point one."""
 
     def translator(x: Output, y: Output) -> Any:
         if x.get_element_type() != y.get_element_type():
             x, y = graph.convert(x, Type.f32), graph.convert(y, Type.f32)
-        return build(x, y)
+        return (on_integers if integers.is_int32(x) else build)(x, y)
 
     _register(translator, op_type, "``(*)`` bool")
 
@@ -51,26 +52,8 @@ def _register(translator: Callable[..., Any], op_type: str, result: str) -> None
     translates(op_type, spec=f"iOS15.{op_type}")(translator)
 
 
-def _is_integer(x: Output) -> bool:
-    return graph.is_type(x, Type.i32)
-
-
-# CPU kernels divide integers in f32, and fuse any correction into the same kernel: quotients and
-# remainders are exact for operands of up to 24 bits.
-
-
-def _real_div(x: Output, y: Output) -> Any:
-    """Divide; integers truncate towards zero."""
-    if not _is_integer(x):
-        return op.divide(x, y)
-    quotient = op.divide(op.convert(x, Type.f32), op.convert(y, Type.f32))
-    return op.convert(op.multiply(op.sign(quotient), op.floor(op.abs(quotient))), Type.i32)
-
-
 def _floor_div(x: Output, y: Output) -> Any:
-    if not _is_integer(x):
-        return op.floor(op.divide(x, y))
-    return op.divide(op.subtract(x, op.floor_mod(x, y)), y)
+    return op.floor(op.divide(x, y))
 
 
 _arithmetic(op.add, "add")
@@ -78,17 +61,17 @@ _arithmetic(op.subtract, "sub")
 _arithmetic(op.multiply, "mul")
 _arithmetic(op.maximum, "maximum")
 _arithmetic(op.minimum, "minimum")
-_arithmetic(op.power, "pow")
-_arithmetic(op.floor_mod, "mod")
-_arithmetic(_real_div, "real_div")
-_arithmetic(_floor_div, "floor_div")
+_arithmetic(op.power, "pow", integers.power)
+_arithmetic(op.floor_mod, "mod", integers.mod)
+_arithmetic(op.divide, "real_div", integers.trunc_div)
+_arithmetic(_floor_div, "floor_div", integers.floor_div)
 
-_comparison(op.equal, "equal")
-_comparison(op.not_equal, "not_equal")
-_comparison(op.greater, "greater")
-_comparison(op.greater_equal, "greater_equal")
-_comparison(op.less, "less")
-_comparison(op.less_equal, "less_equal")
+_comparison(op.equal, "equal", integers.equal)
+_comparison(op.not_equal, "not_equal", lambda x, y: op.logical_not(integers.equal(x, y)))
+_comparison(op.greater, "greater", lambda x, y: integers.less(y, x))
+_comparison(op.greater_equal, "greater_equal", lambda x, y: integers.less_equal(y, x))
+_comparison(op.less, "less", integers.less)
+_comparison(op.less_equal, "less_equal", integers.less_equal)
 
 _logical(op.logical_and, "logical_and")
 _logical(op.logical_or, "logical_or")

@@ -8,29 +8,28 @@ from typing import Any
 from openvino import Output, Type
 from openvino import opset15 as op
 
-from etcoreml.engine import graph
+from etcoreml.engine import graph, integers
 from etcoreml.engine.registry import translates
 
 Build = Callable[[Any, Output, bool], Any]
+OnIntegers = Callable[[Output, tuple[int, ...], bool], Output]
 
 
-def _over_axes(build: Build, op_type: str) -> None:
+def _over_axes(build: Build, op_type: str, on_integers: OnIntegers) -> None:
     """Register a reduction over ``axes``, all of them if absent."""
 
     def translator(x: Output, axes: tuple[int, ...] | None = None, keep_dims: bool = False) -> Any:
         rank = graph.rank(x)
         over = graph.axes_of(range(rank) if axes is None else axes, rank)
+        if integers.is_int32(x):
+            return on_integers(x, over, keep_dims)
         return build(x, graph.integers(*over), keep_dims)
 
     translator.__doc__ = (
-        f"Apply ``{op_type}`` over ``axes``: ``(*)`` fp16 | fp32 | int32, in the dtype of ``x``."
+        f"Apply ``{op_type}`` over ``axes``: ``(*)`` fp16 | fp32 | int32, in the dtype of ``x``. "
+        "Integers wrap; fractions of integers are cut off."
     )
     translates(op_type, spec=f"iOS15.{op_type}")(translator)
-
-
-def _mean(x: Output, axes: Output, keep_dims: bool) -> Any:
-    mean = op.reduce_mean(graph.convert(x, Type.f32), axes, keep_dims).output(0)
-    return graph.convert(mean, x.get_element_type())
 
 
 def _log_sum(x: Output, axes: Output, keep_dims: bool) -> Any:
@@ -49,16 +48,58 @@ def _sum_square(x: Output, axes: Output, keep_dims: bool) -> Any:
     return op.reduce_sum(op.multiply(x, x), axes, keep_dims)
 
 
-_over_axes(op.reduce_l1, "reduce_l1_norm")
-_over_axes(op.reduce_l2, "reduce_l2_norm")
-_over_axes(_log_sum, "reduce_log_sum")
-_over_axes(_log_sum_exp, "reduce_log_sum_exp")
-_over_axes(op.reduce_max, "reduce_max")
-_over_axes(_mean, "reduce_mean")
-_over_axes(op.reduce_min, "reduce_min")
-_over_axes(op.reduce_prod, "reduce_prod")
-_over_axes(op.reduce_sum, "reduce_sum")
-_over_axes(_sum_square, "reduce_sum_square")
+def _integer_l1(x: Output, axes: tuple[int, ...], keep_dims: bool) -> Output:
+    return integers.reduce_sum(graph.output(op.absolute(x)), axes, keep_dims)
+
+
+def _integer_sum_square(x: Output, axes: tuple[int, ...], keep_dims: bool) -> Output:
+    return integers.reduce_sum(graph.output(op.multiply(x, x)), axes, keep_dims)
+
+
+def _integer_l2(x: Output, axes: tuple[int, ...], keep_dims: bool) -> Output:
+    return integers.root(_integer_sum_square(x, axes, keep_dims))
+
+
+def _integer_log_sum(x: Output, axes: tuple[int, ...], keep_dims: bool) -> Output:
+    total = integers.reduce_sum(x, axes, keep_dims)
+    return graph.convert(op.log(op.convert(total, Type.f32)).output(0), Type.i32)
+
+
+def _integer_log_sum_exp(x: Output, axes: tuple[int, ...], keep_dims: bool) -> Output:
+    """Add the logarithm's whole part to the maximum; what is left over rounds negatives up."""
+    peak = integers.reduce_extreme(x, axes, True, "max")
+    below = op.convert(op.subtract(x, peak), Type.f32)
+    excess = op.log(op.reduce_sum(op.exp(below), graph.integers(*axes), True))
+    whole = op.floor(excess)
+    result = op.add(peak, op.convert(whole, Type.i32))
+    is_cut = op.logical_and(
+        op.less(result, integers.number(0)), op.greater(op.subtract(excess, whole), graph.floats(0))
+    )
+    truncated = op.add(result, op.convert(is_cut, Type.i32)).output(0)
+    return truncated if keep_dims else graph.squeeze(truncated, *axes)
+
+
+def _integer_prod(x: Output, axes: tuple[int, ...], keep_dims: bool) -> Output:
+    return graph.output(op.reduce_prod(x, graph.integers(*axes), keep_dims))
+
+
+def _extreme(mode: str) -> OnIntegers:
+    def build(x: Output, axes: tuple[int, ...], keep_dims: bool) -> Output:
+        return integers.reduce_extreme(x, axes, keep_dims, mode)
+
+    return build
+
+
+_over_axes(op.reduce_l1, "reduce_l1_norm", _integer_l1)
+_over_axes(op.reduce_l2, "reduce_l2_norm", _integer_l2)
+_over_axes(_log_sum, "reduce_log_sum", _integer_log_sum)
+_over_axes(_log_sum_exp, "reduce_log_sum_exp", _integer_log_sum_exp)
+_over_axes(op.reduce_max, "reduce_max", _extreme("max"))
+_over_axes(op.reduce_mean, "reduce_mean", integers.reduce_mean)
+_over_axes(op.reduce_min, "reduce_min", _extreme("min"))
+_over_axes(op.reduce_prod, "reduce_prod", _integer_prod)
+_over_axes(op.reduce_sum, "reduce_sum", integers.reduce_sum)
+_over_axes(_sum_square, "reduce_sum_square", _integer_sum_square)
 
 
 def _arg(mode: str, op_type: str) -> None:

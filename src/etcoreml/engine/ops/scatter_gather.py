@@ -14,7 +14,7 @@ from typing import Any
 from openvino import Output
 from openvino import opset15 as op
 
-from etcoreml.engine import graph
+from etcoreml.engine import graph, integers
 from etcoreml.engine.context import Context
 from etcoreml.engine.registry import translates
 
@@ -178,7 +178,8 @@ def _combined(
     if mode != "div":
         return build(data, updates, reduction)
     ones = op.broadcast(graph.scalar_like(data, 1), graph.shape_of(data)).output(0)
-    return op.divide(data, build(ones, updates, reduction))
+    divide = integers.trunc_div if integers.is_int32(data) else op.divide
+    return divide(data, graph.output(build(ones, updates, reduction)))
 
 
 def _coordinates(x: Output, indices: Output, batch_dims: int) -> Output:

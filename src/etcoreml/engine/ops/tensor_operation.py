@@ -12,7 +12,7 @@ import numpy as np
 from openvino import Output, Type
 from openvino import opset15 as op
 
-from etcoreml.engine import graph
+from etcoreml.engine import graph, integers
 from etcoreml.engine.context import Context
 from etcoreml.engine.registry import translates
 from etcoreml.mil.program import Array
@@ -80,6 +80,8 @@ def band_part(x: Output, lower: int = -1, upper: int = -1) -> Any:
         inside = op.logical_and(inside, op.less_equal(below, graph.integer(lower)))
     if upper >= 0:
         inside = op.logical_and(inside, op.greater_equal(below, graph.integer(-upper)))
+    if integers.is_int32(x):
+        return integers.select(graph.output(inside), x, integers.number(0))
     return op.select(inside, x, graph.scalar_like(x, 0))
 
 
