@@ -139,7 +139,7 @@ def test_from_path_maps_large_files(tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(content)
     (tmp_path / "empty").touch()
     tree = Directory.from_path(tmp_path, "r")
-    assert type(tree.read("large").obj).__name__ == "mmap"
+    assert type(tree.read("large").obj).__name__ == "MappedFile"
     assert tree.read("large") == content
     assert tree.read("empty") == b""
     assert tree.name == "r"

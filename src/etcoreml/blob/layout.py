@@ -6,7 +6,6 @@ each child is filed under its own name, and its depth is bounded. Reader and wri
 
 from __future__ import annotations
 
-import mmap
 import re
 import shutil
 import uuid
@@ -18,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias, Union
 
 from etcoreml.errors import BlobCycleError, BlobNameError, BlobPathError, BlobSchemaError
+from etcoreml.mapped import MappedFile
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -329,8 +329,7 @@ def _from_path(path: Path, name: str, ancestors: tuple[Path, ...]) -> Directory:
 def _view_file(path: Path) -> memoryview:
     if path.stat().st_size < _MMAP_NBYTES:
         return memoryview(path.read_bytes())
-    with path.open("rb") as stream:
-        return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+    return memoryview(MappedFile.open(path))
 
 
 def _write_tree(root: Directory, destination: Path) -> None:

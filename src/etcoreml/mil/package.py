@@ -10,7 +10,9 @@ it, reached as ``@model_path/weights/...``.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
 from etcoreml.blob import Directory
@@ -91,7 +93,8 @@ def parse_model(data: memoryview, directory: Directory, folder: PurePosixPath) -
 
     program = decode_model(model, read_blob)
     check_program(program)
-    return program
+    sources = {"": data, **{name: file.data for name, file in sorted(files.items())}}
+    return replace(program, sources=MappingProxyType(sources))
 
 
 def _root_model(directory: Directory) -> PurePosixPath:

@@ -363,6 +363,8 @@ class MilProgram:
         signatures: Described interface per function.
         author, license, version, description: The model's metadata.
         user_defined: The author's key-value metadata.
+        sources: The files that the program was loaded from, by name: the specification and the
+            weight files. Two programs of equal sources are equal. Empty if it was built in memory.
     """
 
     functions: Mapping[str, Function]
@@ -374,6 +376,7 @@ class MilProgram:
     license: str = ""
     version: str = ""
     description: str = ""
+    sources: Mapping[str, memoryview] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def signature(self) -> Signature:
