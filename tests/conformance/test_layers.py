@@ -38,7 +38,7 @@ ALLOWED = {
     # A package is read from a blob's directory.
     "mil": {"blob", *BASE},
     # The engine sees the program, and no loader: `test_the_engine_sees_programs_only`.
-    "engine": {"mil", *BASE},
+    "engine": {"mil", "_build_info", *BASE},
     "blob": BASE,
     "etcoreml": {"runtime"},
     "atomic": {"errors"},

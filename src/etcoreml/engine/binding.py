@@ -80,6 +80,8 @@ def _one(parameter: Parameter, value: Value, context: Context, what: str) -> Any
         if Output in kinds:
             return value
         return _python(parameter, _folded(value, what), what)
+    if isinstance(value, Weight) and Weight in kinds:
+        return value
     takes_arrays = np.ndarray in kinds
     if Output in kinds and (not takes_arrays or isinstance(value, Weight)):
         return context.scope.output(value, what)

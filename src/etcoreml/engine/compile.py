@@ -13,6 +13,7 @@ import openvino as ov
 from etcoreml.engine.devices import choose_devices, device_string
 from etcoreml.engine.fork import core, is_child
 from etcoreml.engine.graph import partial_sizes
+from etcoreml.engine.kernels import instruction_set
 from etcoreml.engine.numerics import precision
 from etcoreml.engine.scope import Labels
 from etcoreml.engine.session import Port, Session
@@ -56,7 +57,9 @@ def compile_function(
         raise UsageError("engine: threads must be positive", found=threads)
     chosen = _function(program, function)
     devices = choose_devices(compute_unit, core().available_devices)
-    model, labels = translate(chosen, numerics=numerics)
+    model, labels = translate(
+        chosen, numerics=numerics, uses_kernels=_uses_kernels(devices, numerics)
+    )
     outputs = tuple(
         _output_port(value, result, labels.get(value.name))
         for value, result in zip(chosen.outputs, model.get_results(), strict=True)
@@ -81,6 +84,12 @@ def compile_function(
         states=tuple(_state_port(value) for value in chosen.states),
         profiling=profiling,
     )
+
+
+def _uses_kernels(devices: tuple[str, ...], numerics: str) -> bool:
+    """Whether to compute with our own kernels: on the CPU, in f32."""
+    is_f32 = precision(numerics, core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")) == "f32"
+    return devices == ("CPU",) and is_f32 and instruction_set() is not None
 
 
 def _function(program: MilProgram, name: str | None) -> Function:

@@ -22,6 +22,8 @@ from typing import Any
 
 import openvino as ov
 
+from etcoreml.engine.kernels import register
+
 _holders: weakref.WeakSet[Any] = weakref.WeakSet()
 _core: list[ov.Core] = []
 _is_child = False
@@ -30,7 +32,9 @@ _is_child = False
 def core() -> ov.Core:
     """Return the process's OpenVINO core; it is expensive to make and holds the device plugins."""
     if not _core:
-        _core.append(ov.Core())
+        made = ov.Core()
+        register(made)
+        _core.append(made)
     return _core[0]
 
 

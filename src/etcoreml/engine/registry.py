@@ -9,6 +9,7 @@ A translator's parameters are the op's MIL input names; their annotations say wh
 * ``tuple[Array, ...]``: every operand of a variadic input, each known when loading;
 * ``Output | Array``: either; what is known arrives as an array;
 * ``X | None``: the input may be absent; the default value is MIL's default;
+* ``Weight``, as one of several kinds: a compressed weight, as it is;
 * ``State``: a state variable; ``TensorList``: a list, alone or as one of several kinds;
 * ``Context``: the translation itself (not a MIL input).
 """

@@ -8,7 +8,7 @@ that asks; an ``Output`` of an enclosing block is captured: the body gets a para
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Union
 
 import openvino as ov
@@ -17,6 +17,7 @@ from openvino import opset15 as op
 
 from etcoreml.engine import graph
 from etcoreml.engine.dtypes import compute_array
+from etcoreml.engine.kernels import Packed
 from etcoreml.errors import UnsupportedOpError
 from etcoreml.mil.program import Array, Block, Constant, TensorType
 
@@ -28,19 +29,20 @@ class Weight:
     Attributes:
         expand: Returns the dense array, fp16 or fp32 (or the mask of a sparse pair).
         build: Returns the graph that computes it from the compressed data.
+        pack: Returns the compressed data as the kernels read it, None if they cannot.
     """
 
     expand: Callable[[], Array]
     build: Callable[[], Output]
+    pack: Callable[[], Packed | None] = lambda: None
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class State:
-    """A state variable and its value at this point of the program."""
+    """A state variable; a scope knows its value at this point of the program."""
 
+    name: str
     variable: Any
-    current: Output
-    is_written: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,13 +89,13 @@ class Translation:
         ios: The opset as a release of iOS.
         numerics: The numerics mode.
         translate_operations: Translates the operations of a block into a scope.
-        states: State variables by name.
+        uses_kernels: Whether ``kernels.py`` may be used.
     """
 
     ios: int
     numerics: str
     translate_operations: Callable[[Block, Scope], None]
-    states: dict[str, State] = field(default_factory=dict)
+    uses_kernels: bool = False
 
 
 class Scope:
@@ -109,6 +111,8 @@ class Scope:
         self.parent = parent
         self.values: dict[str, Value] = {}
         self.captures: dict[str, tuple[Output, ov.Node]] = {}
+        self.state_values: dict[str, Output] = {}
+        self.written_states: dict[str, State] = {}
         self._built: dict[int, tuple[object, Output]] = {}
 
     def resolve(self, name: str) -> Value:
@@ -123,12 +127,31 @@ class Scope:
             return value
         data = value.data if isinstance(value, TensorList) else value
         shape = graph.growing(data) if isinstance(value, TensorList) else data.get_partial_shape()
+        inside = self._capture(name, data, shape)
+        self.values[name] = value.with_data(inside) if isinstance(value, TensorList) else inside
+        return self.values[name]
+
+    def _capture(self, name: str, data: Output, shape: ov.PartialShape) -> Output:
         parameter = op.parameter(shape, data.get_element_type())
         parameter.set_friendly_name(f"{name}/captured")
         self.captures[name] = (data, parameter)
-        inside = parameter.output(0)
-        self.values[name] = value.with_data(inside) if isinstance(value, TensorList) else inside
-        return self.values[name]
+        return graph.output(parameter)
+
+    def read_state(self, state: State) -> Output:
+        """Return the value of a state here, captured if an enclosing block gave it."""
+        if state.name not in self.state_values:
+            if self.parent is None:
+                msg = f"no value of state {state.name!r}"
+                raise KeyError(msg)
+            data = self.parent.read_state(state)
+            inside = self._capture(f"{state.name}/state", data, data.get_partial_shape())
+            self.state_values[state.name] = inside
+        return self.state_values[state.name]
+
+    def write_state(self, state: State, data: Output) -> None:
+        """Give a state a value; whoever builds the block hands it on to the enclosing one."""
+        self.state_values[state.name] = data
+        self.written_states[state.name] = state
 
     def inline(
         self, block: Block, operands: Sequence[Value], what: str

@@ -52,13 +52,14 @@ _IOS_OF_COREML = 10
 
 
 def translate(
-    function: Function, *, numerics: str = "fast"
+    function: Function, *, numerics: str = "fast", uses_kernels: bool = False
 ) -> tuple[ov.Model, Mapping[str, Labels]]:
     """Translate a function; returns the model, and the labels of outputs that have some.
 
     Args:
         function: A checked function of a program.
         numerics: See ``numerics.py``.
+        uses_kernels: Whether the CPU plugin, with our kernels, will run the model.
 
     Raises:
         UsageError: The numerics mode does not exist.
@@ -66,16 +67,15 @@ def translate(
         EngineError: A translator contradicts the program's declared types.
     """
     check_numerics(numerics)
-    scope = Scope(Translation(_ios(function.opset), numerics, translate_operations))
+    scope = Scope(Translation(_ios(function.opset), numerics, translate_operations, uses_kernels))
     parameters = [_input(value, scope) for value in function.inputs]
     for value in function.states:
         _state(value, scope)
     translate_operations(function.block, scope)
     results = [_result(value, scope) for value in function.outputs]
     sinks = [
-        op.assign(graph.node(state.current), state.variable)
-        for state in scope.translation.states.values()
-        if state.is_written
+        op.assign(graph.node(scope.read_state(state)), state.variable)
+        for state in scope.written_states.values()
     ]
     labels = {
         value.name: found.labels
@@ -251,9 +251,9 @@ def _state(value: MilOutput, scope: Scope) -> None:
     zero.set_friendly_name(f"{value.name}/Constant")
     read = op.read_value(zero, variable)
     read.set_friendly_name(f"{value.name}/ReadValue")
-    state = State(variable, read.output(0))
-    scope.translation.states[value.name] = state
+    state = State(value.name, variable)
     scope.values[value.name] = state
+    scope.state_values[value.name] = read.output(0)
 
 
 def _result(value: MilOutput, scope: Scope) -> Node:

@@ -7,22 +7,35 @@ from typing import Any
 from openvino import Output
 from openvino import opset15 as op
 
-from etcoreml.engine import graph
+from etcoreml.engine import graph, kernels
+from etcoreml.engine.context import Context
 from etcoreml.engine.registry import translates
+from etcoreml.engine.scope import Weight
+from etcoreml.mil.program import Array
 
 
 @translates("linear", spec="iOS15.linear, iOS17.linear")
-def linear(x: Output, weight: Output, bias: Output | None = None) -> Any:
+def linear(
+    x: Output, weight: Output | Weight | Array, context: Context, bias: Output | None = None
+) -> Any:
     """Return ``x @ weight.T + bias``.
 
     Args:
         x: ``(*D, D_in)`` fp16 | fp32.
         weight: ``(D_out, D_in)``.
+        context: The translation.
         bias: ``(D_out,)``.
 
     Returns:
         ``(*D, D_out)``.
     """
+    if not isinstance(weight, Output):
+        packed = None
+        if context.scope.translation.uses_kernels:
+            packed = weight.pack() if isinstance(weight, Weight) else kernels.pack_half(weight)
+        if packed is not None:
+            return kernels.linear(x, packed, bias)
+        weight = weight.build() if isinstance(weight, Weight) else graph.constant(weight)
     y = op.matmul(x, weight, False, True)
     return y if bias is None else op.add(y, bias)
 
