@@ -15,40 +15,16 @@ from tests.cases import Case, run
 from tests.cases import integers as random_integers
 
 LIMIT = 2**31
+# fmt: off
 EDGES = np.array(
-    # fmt: off
     [
-        0,
-        1,
-        -1,
-        2,
-        -2,
-        3,
-        -3,
-        7,
-        255,
-        -256,
-        46340,
-        46341,
-        -46341,
-        2**24 - 1,
-        2**24,
-        2**24 + 1,
-        -(2**24) - 1,
-        2**24 + 3,
-        100000007,
-        -100000007,
-        2**30 - 1,
-        2**30 + 1,
-        -(2**30) - 1,
-        LIMIT - 1,
-        LIMIT - 2,
-        -LIMIT,
-        -LIMIT + 1,
+        0, 1, -1, 2, -2, 3, -3, 7, 255, -256, 46340, 46341, -46341, 2**24 - 1, 2**24, 2**24 + 1,
+        -(2**24) - 1, 2**24 + 3, 100000007, -100000007, 2**30 - 1, 2**30 + 1, -(2**30) - 1,
+        LIMIT - 1, LIMIT - 2, -LIMIT, -LIMIT + 1,
     ],
-    # fmt: on
     np.int32,
 )
+# fmt: on
 X = np.concatenate([np.repeat(EDGES, EDGES.size), random_integers(-LIMIT, LIMIT, 6000)])
 Y = np.concatenate(
     [

@@ -85,3 +85,99 @@ def test_states_of_another_dtype_or_shape_are_refused() -> None:
         request.write_state(0, np.zeros((2, 3), np.float32))
     with pytest.raises(ShapeError, match=r"found shape \(3\); expected shape \(2, 3\)"):
         request.write_state(0, np.zeros(3, np.float16))
+
+
+def _runs(build: Any, inputs: dict[str, Any], steps: int) -> list[list[Any]]:
+    """Run a program of one (2,) state ``steps`` times; returns the outputs of each."""
+    program = mil_function(inputs, build, "iOS18", states={"total": state_placeholder((2,))})
+    session = compile_function(to_program(program, "iOS18"), threads=1)
+    request = session.create_request()
+    for index, port in enumerate(session.inputs):
+        request.set_input(index, np.asarray(inputs[port.name]))
+    found = []
+    for _ in range(steps):
+        request.infer()
+        found.append([request.output(i).copy() for i in range(len(session.outputs))])
+    return found
+
+
+@pytest.mark.parametrize("flag", [True, False])
+def test_one_branch_writes_a_state(flag: bool) -> None:
+    """A branch that writes, one that reads; the value is seen after the cond and kept."""
+    x = np.array([1, 2], np.float16)
+
+    def build(pred: Any, x: Any, total: Any) -> Any:
+        mil = mil_builder()
+
+        def yes() -> Any:
+            after = mil.add(x=mil.read_state(input=total), y=x)
+            return mil.mul(x=mil.coreml_update_state(state=total, value=after), y=np.float16(2))
+
+        def no() -> Any:
+            return mil.identity(x=mil.read_state(input=total))
+
+        chosen = mil.cond(pred=pred, _true_fn=yes, _false_fn=no)
+        return chosen, mil.identity(x=mil.read_state(input=total))
+
+    inputs = {"pred": np.array(flag), "x": x}
+    for step, (chosen, kept) in enumerate(_runs(build, inputs, 3), start=1):
+        np.testing.assert_array_equal(chosen, 2 * step * x if flag else 0 * x)
+        np.testing.assert_array_equal(kept, step * x if flag else 0 * x)
+
+
+@pytest.mark.parametrize("limit", [4, 0])
+def test_a_loop_writes_a_state(limit: int) -> None:
+    """The state counts all iterations of all runs; the condition reads it as well."""
+    x = np.array([1, 2], np.float16)
+
+    def build(x: Any, bound: Any, total: Any) -> Any:
+        mil = mil_builder()
+
+        def condition(count: Any) -> Any:
+            largest = mil.reduce_max(x=mil.read_state(input=total))
+            is_small = mil.less(x=largest, y=np.float16(11))
+            return mil.logical_and(x=mil.less(x=count, y=bound), y=is_small)
+
+        def body(count: Any) -> Any:
+            after = mil.add(x=mil.read_state(input=total), y=x)
+            mil.coreml_update_state(state=total, value=after)
+            return mil.add(x=count, y=np.int32(1))
+
+        count = mil.while_loop(_cond=condition, _body=body, loop_vars=(np.int32(0),))
+        return mil.identity(x=count), mil.identity(x=mil.read_state(input=total))
+
+    total = np.zeros(2, np.float16)
+    for count, kept in _runs(build, {"x": x, "bound": np.int32(limit)}, 3):
+        steps = 0
+        while steps < limit and total.max() < 11:
+            total, steps = total + x, steps + 1
+        assert count == steps
+        np.testing.assert_array_equal(kept, total)
+
+
+def test_a_cond_in_a_loop_writes_a_state() -> None:
+    x = np.array([1, 2], np.float16)
+
+    def build(x: Any, total: Any) -> Any:
+        mil = mil_builder()
+
+        def condition(count: Any) -> Any:
+            return mil.less(x=count, y=np.int32(5))
+
+        def body(count: Any) -> Any:
+            def yes() -> Any:
+                after = mil.add(x=mil.read_state(input=total), y=x)
+                return mil.coreml_update_state(state=total, value=after)
+
+            def no() -> Any:
+                return mil.read_state(input=total)
+
+            is_even = mil.equal(x=mil.mod(x=count, y=np.int32(2)), y=np.int32(0))
+            mil.cond(pred=is_even, _true_fn=yes, _false_fn=no)
+            return mil.add(x=count, y=np.int32(1))
+
+        mil.while_loop(_cond=condition, _body=body, loop_vars=(np.int32(0),))
+        return mil.identity(x=mil.read_state(input=total))
+
+    for step, (kept,) in enumerate(_runs(build, {"x": x}, 2), start=1):
+        np.testing.assert_array_equal(kept, 3 * step * x)

@@ -14,9 +14,9 @@ from etcoreml.engine import graph, integers
 from etcoreml.engine.context import Context
 from etcoreml.engine.dtypes import compute_type
 from etcoreml.engine.registry import translates
-from etcoreml.engine.scope import Scope, TensorList
+from etcoreml.engine.scope import Scope, State, TensorList
 from etcoreml.errors import UnsupportedOpError
-from etcoreml.mil.program import TensorType, ValueType
+from etcoreml.mil.program import Block, TensorType, ValueType
 
 
 @translates("select", spec="iOS15.select")
@@ -47,6 +47,9 @@ def cond(pred: Output, context: Context) -> Any:
         branch.inline(block, (), context.label)
         for branch, block in zip(branches, context.operation.blocks, strict=True)
     ]
+    states = {**branches[0].written_states, **branches[1].written_states}
+    for branch, values in zip(branches, found, strict=True):
+        values.extend(branch.read_state(state) for state in states.values())
     results = [[op.result(_data(value)) for value in values] for values in found]
     node = op.if_op(graph.scalar(pred))
     bodies = [
@@ -60,7 +63,7 @@ def cond(pred: Output, context: Context) -> Any:
         value = next(item[0] for item in held if item is not None)
         node.set_input(value, *[None if item is None else item[1] for item in held])
     outputs = [node.set_output(yes, no) for yes, no in zip(*results, strict=True)]
-    return _like(found[0], outputs)
+    return _without_states(_like(found[0], outputs), states, context)
 
 
 @translates("while_loop", spec="iOS15.while_loop")
@@ -77,13 +80,18 @@ def while_loop(loop_vars: tuple[Output, ...] | tuple[TensorList, ...], context: 
     condition, body = context.operation.blocks
     (starts,) = context.scope.inline(condition, loop_vars, context.label)
     inner = Scope(context.scope.translation, context.scope)
+    states = _written_states(body, context)
+    beginnings = [*loop_vars, *(context.scope.read_state(state) for state in states.values())]
+    types = [*(value.type for value in body.inputs), *[None] * len(states)]
     parameters = [
-        _carried(value.type, start, context)
-        for value, start in zip(body.inputs, loop_vars, strict=True)
+        _carried(type_, start, context) for type_, start in zip(types, beginnings, strict=True)
     ]
-    carried = _like(loop_vars, [parameter.output(0) for parameter in parameters])
-    following = inner.inline(body, carried, context.label)
+    carried = _like(beginnings, [parameter.output(0) for parameter in parameters])
+    for state, value in zip(states.values(), carried[len(loop_vars) :], strict=True):
+        inner.write_state(state, value)
+    following = inner.inline(body, carried[: len(loop_vars)], context.label)
     (continues,) = inner.inline(condition, following, context.label)
+    following.extend(inner.read_state(state) for state in states.values())
     captured = list(inner.captures.values())
     model = ov.Model(
         [op.result(value) for value in (graph.scalar(_data(continues)), *map(_data, following))],
@@ -94,13 +102,33 @@ def while_loop(loop_vars: tuple[Output, ...] | tuple[TensorList, ...], context: 
     loop.set_function(model)
     loop.set_special_body_ports([-1, 0])
     results = model.get_results()
-    for parameter, start, result in zip(parameters, loop_vars, results[1:], strict=True):
+    for parameter, start, result in zip(parameters, beginnings, results[1:], strict=True):
         loop.set_merged_input(parameter, _data(start), result.input_value(0))
     for value, parameter in captured:
         loop.set_invariant_input(parameter, value)
-    return _like(
-        loop_vars, [loop.get_iter_value(result.input_value(0), -1) for result in results[1:]]
-    )
+    ends = [loop.get_iter_value(result.input_value(0), -1) for result in results[1:]]
+    return _without_states(_like(beginnings, ends), states, context)
+
+
+def _written_states(block: Block, context: Context) -> dict[str, State]:
+    """Return the states that a block, or a block in it, writes: a loop must carry them."""
+    found = {}
+    for operation in block.operations:
+        if operation.type == "write_state":
+            state = context.scope.resolve(str(operation.inputs["input"][0]))
+            assert isinstance(state, State)
+            found[state.name] = state
+        for inner in operation.blocks:
+            found.update(_written_states(inner, context))
+    return found
+
+
+def _without_states(values: list[Any], states: dict[str, State], context: Context) -> list[Any]:
+    """Give the states the last of the values, and return the others."""
+    count = len(values) - len(states)
+    for state, value in zip(states.values(), values[count:], strict=True):
+        context.scope.write_state(state, value)
+    return values[:count]
 
 
 def _data(value: Output | TensorList) -> Output:
@@ -115,9 +143,11 @@ def _like(values: Sequence[Output | TensorList], data: Sequence[Output]) -> list
     ]
 
 
-def _carried(type_: ValueType, start: Output | TensorList, context: Context) -> Node:
+def _carried(type_: ValueType | None, start: Output | TensorList, context: Context) -> Node:
     if isinstance(start, TensorList):
         return op.parameter(graph.growing(start.data), start.data.get_element_type())
+    if type_ is None:
+        return op.parameter(start.get_partial_shape(), start.get_element_type())
     if isinstance(type_, TensorType):
         return op.parameter(graph.partial_shape(type_.shape), compute_type(type_.dtype))
     raise UnsupportedOpError(f"{context.label} carries a value that is no tensor", found=type_)

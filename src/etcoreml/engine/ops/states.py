@@ -1,8 +1,8 @@
 """MIL family ``states``: tensors that outlive one prediction.
 
 ``coreml_update_state`` is written to files as ``write_state`` followed by ``read_state``. A
-translation tracks the current value of each state, so that any number of reads and writes become
-one OpenVINO ``ReadValue`` and one ``Assign``.
+scope tracks the current value of each state, so that any number of reads and writes become one
+OpenVINO ``ReadValue`` and one ``Assign``; blocks of control flow return what they wrote.
 
 Source: coremltools 9.0 ``iOS18/states.py`` and ``backend/mil/load.py``.
 """
@@ -16,24 +16,15 @@ from openvino import Output
 from etcoreml.engine.context import Context
 from etcoreml.engine.registry import translates
 from etcoreml.engine.scope import State
-from etcoreml.errors import UnsupportedOpError
 
 
 @translates("read_state", spec="iOS18.read_state")
 def read_state(input: State, context: Context) -> Any:
     """Return the current value of a state."""
-    _check_scope(context)
-    return input.current
+    return context.scope.read_state(input)
 
 
 @translates("write_state", spec="coreml_dialect.coreml_update_state")
 def write_state(input: State, data: Output, context: Context) -> None:
     """Replace the value of a state by ``data``."""
-    _check_scope(context)
-    input.current = data
-    input.is_written = True
-
-
-def _check_scope(context: Context) -> None:
-    if context.scope.parent is not None:
-        raise UnsupportedOpError(f"{context.label}: states cannot be used inside control flow")
+    context.scope.write_state(input, data)
