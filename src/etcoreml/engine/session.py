@@ -122,8 +122,10 @@ class Session:
         outputs: tuple[Port, ...],
         states: tuple[Port, ...] = (),
         profiling: bool = False,
+        memory: object = None,
     ) -> None:
         self._compiled = compiled
+        self._memory = memory
         self.profiling = profiling
         self.function = function
         self.devices = devices
