@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import floor
 from typing import Any
 
 import numpy as np
@@ -89,11 +91,30 @@ def _resize(
     interpolation_mode: str = "LINEAR",
     sampling_mode: str = "DEFAULT",
 ) -> Any:
-    assert resized_dims == 2
-    height, width = (int(s) or n for s, n in zip(shape[-2:], x.shape[-2:], strict=True))
-    if interpolation_mode == "LINEAR":
-        return _resize_bilinear(x, height, width, sampling_mode)
-    return _nearest(x, height, width)
+    sizes = np.ravel(shape)[len(shape) - int(resized_dims) :] if resized_dims else []
+    for axis, size in enumerate(sizes, start=x.ndim - int(resized_dims)):
+        count = int(size) or x.shape[axis]
+        if interpolation_mode == "LINEAR":
+            x = _line(x, axis, count, sampling_mode)
+        else:
+            x = np.take(x, _neighbours(sampling_mode, x.shape[axis], count), axis)
+    return x
+
+
+def _neighbours(mode: str, n: int, m: int) -> list[int]:
+    """The sample below each place for DEFAULT, else the nearest one, in exact fractions."""
+    found = []
+    for i in range(m):
+        exact = {
+            "DEFAULT": Fraction(i * n, m),
+            "UNALIGN_CORNERS": Fraction((2 * i + 1) * n, 2 * m) - Fraction(1, 2),
+            "OFFSET_CORNERS": Fraction((2 * i + 1) * max(1, n - 1), 2 * m),
+            "ALIGN_CORNERS": Fraction(i * (n - 1), m - 1) if m > 1 else Fraction(n - 1, 2),
+            "STRICT_ALIGN_CORNERS": Fraction(i * (n - 1), m - 1) if m > 1 else Fraction(0),
+        }[mode]
+        place = min(max(exact, Fraction(0)), Fraction(n - 1))
+        found.append(floor(place if mode == "DEFAULT" else place + Fraction(1, 2)))
+    return found
 
 
 def _crop(x: Any, crop_height: Any, crop_width: Any) -> Any:
@@ -170,7 +191,6 @@ CASES = (
             },
             why=f"{mode} {height}x{width}",
             expect=_resize_bilinear,
-            varies=mode != "OFFSET_CORNERS" and height > 1,
         )
         for mode in MODES
         for height, width in ((9, 7), (3, 2), (1, 6))
@@ -197,18 +217,65 @@ CASES = (
             ("nearest", _a(8, 9), "NEAREST_NEIGHBOR", "DEFAULT"),
         )
     ),
+    *(
+        Case(
+            "resize",
+            {"x": x, "shape": shape},
+            {
+                "resized_dims": np.uint32(len(shape)),
+                "interpolation_mode": mode,
+                "sampling_mode": sampling,
+            },
+            why=f"{mode} {sampling} {len(shape)} computed sizes",
+            expect=_resize,
+            opset="iOS17",
+            fp16=False,
+        )
+        for mode in ("LINEAR", "NEAREST_NEIGHBOR")
+        for sampling in MODES
+        for x, shape in ((X, _a(7, 0)), (X[0], _a(2, 1, 7)))
+    ),
+    *(
+        Case(
+            "resize",
+            {"x": x},
+            {
+                "shape": shape,
+                "resized_dims": np.uint32(count),
+                "interpolation_mode": mode,
+                "sampling_mode": sampling,
+            },
+            why=f"{mode} {sampling} last {count} of rank {x.ndim}",
+            expect=_resize,
+            opset="iOS17",
+            varies=False,
+        )
+        for mode in ("LINEAR", "NEAREST_NEIGHBOR")
+        for x, shape, count, sampling in (
+            *((X, _a(3, 4, 0, 1), 4, sampling) for sampling in MODES),
+            (normal(2, 3, 4, 5, 2), _a(1, 7, 3, 5), 3, "UNALIGN_CORNERS"),
+            (X, _a(9, 9), 0, "DEFAULT"),
+            (X[:, 0, 0], _a(6), 1, "OFFSET_CORNERS"),
+        )
+    ),
+    *(
+        Case(
+            "resize",
+            {"x": np.arange(20, dtype=np.int32).reshape(4, 5) + 2**24},
+            {"shape": _a(8, 3), "resized_dims": np.uint32(2), "interpolation_mode": mode},
+            why=f"int32 {mode}",
+            expect=lambda x, **rest: _resize(x, **rest).astype(np.int32),
+            opset="iOS17",
+        )
+        for mode in ("NEAREST_NEIGHBOR",)
+    ),
     Case(
         "resize",
-        {"x": X, "shape": _a(7, 0)},
-        {
-            "resized_dims": np.uint32(2),
-            "interpolation_mode": "LINEAR",
-            "sampling_mode": "STRICT_ALIGN_CORNERS",
-        },
-        why="computed size",
-        expect=_resize,
+        {"x": np.arange(20, dtype=np.int32).reshape(4, 5) - 9},
+        {"shape": _a(8, 3), "resized_dims": np.uint32(2)},
+        why="int32 linear",
+        expect=lambda x, **rest: np.trunc(_resize(x, **rest) + 0.0),
         opset="iOS17",
-        varies=False,
     ),
 )
 

@@ -7,11 +7,14 @@ Linear resizing of one dimension from ``n`` to ``m`` samples the input at these 
 sampling mode          place                                OpenVINO's coordinate mode
 =====================  ===================================  ============================
 STRICT_ALIGN_CORNERS   ``i (n - 1) / (m - 1)``              align_corners
-ALIGN_CORNERS          the same; ``(n - 1) / 2`` if m is 1  align_corners, or a matrix
+ALIGN_CORNERS          the same; ``(n - 1) / 2`` if m is 1  align_corners, or none
 DEFAULT                ``i n / m``                          asymmetric
 UNALIGN_CORNERS        ``(i + 0.5) n / m - 0.5``            half_pixel
-OFFSET_CORNERS         ``(i + 0.5) max(1, n - 1) / m``      none: a matrix
+OFFSET_CORNERS         ``(i + 0.5) max(1, n - 1) / m``      none
 =====================  ===================================  ============================
+
+The nearest neighbour of a place is the one below it for DEFAULT, as in ``resize_nearest_neighbor``;
+MIL does not say which for the others: here the nearest, and the upper of two.
 
 Source: coremltools 9.0 ``image_resizing.py`` of iOS15, iOS16 and iOS17.
 """
@@ -21,11 +24,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from openvino import Output, Type
 from openvino import opset15 as op
 
-from etcoreml.engine import graph
+from etcoreml.engine import graph, integers
 from etcoreml.engine.context import Context
 from etcoreml.engine.registry import translates
 from etcoreml.mil.program import Array
@@ -110,9 +112,10 @@ def resize_bilinear(
     """
     mode = context.one_of("sampling_mode", sampling_mode, SAMPLING_MODES)
     target = (target_size_height, target_size_width)
-    if _coordinate_mode(mode, target) is not None:
-        return _linear(x, graph.integers(*target), _coordinate_mode(mode, target))
-    return _by_matrices(x, target, mode, context)
+    coordinates = _coordinate_mode(mode, target)
+    if coordinates is not None:
+        return _linear(x, graph.integers(*target), coordinates)
+    return _axis_by_axis(x, graph.integers(*target), mode, False)
 
 
 @translates("resize", spec="iOS17.resize")
@@ -127,28 +130,29 @@ def resize(
     """Resize the last ``resized_dims`` dimensions to the last entries of ``shape``.
 
     Args:
-        x: ``(*D)``.
+        x: ``(*D)`` fp16 | fp32 | int32; interpolated integers are cut off.
         shape: ``(K,)`` integers, constant or computed; 0 keeps the size of ``x``.
-        resized_dims: How many dimensions, at most K: one or two here.
+        resized_dims: How many dimensions, at most K.
         context: The translation.
         interpolation_mode: ``LINEAR`` or ``NEAREST_NEIGHBOR``.
-        sampling_mode: See the module; nearest-neighbour sampling is defined for DEFAULT only.
+        sampling_mode: See the module.
     """
     context.one_of("interpolation_mode", interpolation_mode, ("LINEAR", "NEAREST_NEIGHBOR"))
     mode = context.one_of("sampling_mode", sampling_mode, SAMPLING_MODES)
-    if resized_dims not in (1, 2):
-        raise context.unsupported("resized_dims", resized_dims, "1 or 2")
+    if resized_dims == 0:
+        return x
+    is_nearest = interpolation_mode == "NEAREST_NEIGHBOR"
     target = _target(x, shape, resized_dims)
-    if interpolation_mode == "NEAREST_NEIGHBOR":
-        context.one_of("sampling_mode", mode, ("DEFAULT",))
+    is_plane = resized_dims in (1, 2) and graph.is_float(x)
+    if is_plane and is_nearest and mode == "DEFAULT":
         return _nearest(x, target)
-    known = _constant_sizes(target)
-    coordinates = _coordinate_mode(mode, known)
-    if coordinates is not None:
+    coordinates = _coordinate_mode(mode, _constant_sizes(target))
+    if is_plane and not is_nearest and coordinates is not None:
         return _linear(x, target, coordinates)
-    if known is None:
-        raise context.unsupported("sampling_mode", mode, "another, for a size known at run time")
-    return _by_matrices(x, known, mode, context)
+    if is_nearest or graph.is_float(x):
+        return _axis_by_axis(x, target, mode, is_nearest)
+    y = _axis_by_axis(graph.convert(x, Type.f32), target, mode, False)
+    return graph.convert(y, Type.i32)
 
 
 def _target(x: Output, shape: Output | Array, count: int) -> Output:
@@ -200,8 +204,8 @@ def _scaled(x: Output, *factors: float) -> Output:
     return graph.output(op.convert(scaled, Type.i64))
 
 
-def _linear(x: Output, target: Output, coordinates: str | None) -> Any:
-    return _interpolate(x, target, "linear_onnx", coordinates or "half_pixel", "floor")
+def _linear(x: Output, target: Output, coordinates: str) -> Any:
+    return _interpolate(x, target, "linear_onnx", coordinates, "floor")
 
 
 def _nearest(x: Output, target: Output) -> Any:
@@ -234,46 +238,62 @@ def _interpolate(x: Output, target: Output, mode: str, coordinates: str, nearest
     return graph.reshape(y, graph.concat([*lead, target], 0))
 
 
-def places(mode: str, size: int, count: int) -> NDArray[np.float64]:
-    """Return where ``count`` samples of a dimension of ``size`` are taken: the module's table."""
-    i = np.arange(count, dtype=np.float64)
-    if mode == "UNALIGN_CORNERS":
-        where = (i + 0.5) * size / count - 0.5
-    elif mode == "OFFSET_CORNERS":
-        where = (i + 0.5) * max(1, size - 1) / count
-    elif mode == "DEFAULT":
-        where = i * size / count
-    elif count > 1:
-        where = i * (size - 1) / (count - 1)
-    else:
-        where = np.full(1, (size - 1) / 2 if mode == "ALIGN_CORNERS" else 0.0)
-    return np.clip(where, 0, size - 1)
-
-
-def _by_matrices(x: Output, target: tuple[int, ...], mode: str, context: Context) -> Any:
-    """Interpolate as two matrix products: any places, for sizes known when loading."""
-    y = x
+def _axis_by_axis(x: Output, target: Output, mode: str, is_nearest: bool) -> Output:
+    """Resize the last dimensions one after the other: any number of them, any mode and size."""
     rank = graph.rank(x)
-    for offset, count in enumerate(target):
-        axis = rank - len(target) + offset
-        size = graph.known_size(x, axis)
-        if size is None:
-            raise context.unsupported("sampling_mode", mode, "another, for a size that varies")
-        matrix = graph.constant(_matrix(places(mode, size, count), size))
-        if axis == rank - 1:
-            y = op.matmul(y, matrix, False, True)
-        else:
-            y = op.matmul(matrix, y, False, False)
+    (length,) = graph.sizes(target)
+    counts = graph.convert(target, Type.i32)
+    y = x
+    for axis in range(rank - int(length or 0), rank):
+        index = axis - rank + int(length or 0)
+        count = graph.output(op.gather(counts, graph.integer(index), graph.integer(0)))
+        size = graph.scalar(graph.convert(graph.size_of(x, axis), Type.i32))
+        y = _along(y, axis, *_places(mode, size, count), size, mode if is_nearest else None)
     return y
 
 
-def _matrix(where: NDArray[np.float64], size: int) -> Array:
-    """Return the ``(samples, size)`` f32 matrix that interpolates linearly at ``where``."""
-    low = np.floor(where).astype(np.int64)
-    high = np.minimum(low + 1, size - 1)
-    share = where - low
-    matrix = np.zeros((len(where), size), np.float32)
-    rows = np.arange(len(where))
-    np.add.at(matrix, (rows, low), 1 - share)
-    np.add.at(matrix, (rows, high), share)
-    return matrix
+def _places(mode: str, size: Output, count: Output) -> tuple[Output, Output]:
+    """Return the places of the module's table as exact fractions: numerators and a denominator."""
+    one, two = integers.number(1), integers.number(2)
+    i = op.range(integers.number(0), count, one, "i32")
+    last = op.subtract(size, one)
+    odd = op.add(op.multiply(i, two), one)
+    if mode == "DEFAULT":
+        places, parts = op.multiply(i, size), count
+    elif mode == "UNALIGN_CORNERS":
+        places, parts = op.subtract(op.multiply(odd, size), count), op.multiply(count, two)
+    elif mode == "OFFSET_CORNERS":
+        places, parts = op.multiply(odd, op.maximum(last, one)), op.multiply(count, two)
+    else:
+        steps = op.subtract(count, one)
+        places, parts = op.multiply(i, last), op.maximum(steps, one)
+        if mode == "ALIGN_CORNERS":
+            # A single sample is taken in the middle.
+            alone = op.convert(op.equal(steps, integers.number(0)), Type.i32)
+            places, parts = op.add(places, op.multiply(alone, last)), op.add(parts, alone)
+    end = op.multiply(last, parts)
+    limited = op.maximum(op.minimum(places, end), integers.number(0))
+    return graph.output(limited), graph.output(parts)
+
+
+def _along(
+    x: Output, axis: int, places: Output, parts: Output, size: Output, nearest: str | None
+) -> Output:
+    """Sample one dimension at ``places / parts``: linearly, or nearest by a sampling mode."""
+    if nearest is not None and nearest != "DEFAULT":
+        two = integers.number(2)
+        places = graph.output(op.add(op.multiply(places, two), parts))
+        parts = graph.output(op.multiply(parts, two))
+    low = integers.floor_div(places, parts)
+    position = graph.integer(axis)
+    below = graph.output(op.gather(x, low, position))
+    if nearest is not None:
+        return below
+    rest = op.subtract(places, op.multiply(low, parts))
+    share = op.divide(op.convert(rest, Type.f32), op.convert(parts, Type.f32)).output(0)
+    high = op.minimum(op.add(low, integers.number(1)), op.subtract(size, integers.number(1)))
+    above = op.gather(x, high, position)
+    weight = graph.unsqueeze(share, *range(1, graph.rank(x) - axis))
+    # Not below + weight * (above - below), which would make nan of infinities.
+    kept = op.multiply(below, op.subtract(graph.floats(1), weight))
+    return graph.output(op.add(kept, op.multiply(above, weight)))
