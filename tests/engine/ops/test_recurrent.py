@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from etcoreml.errors import UnsupportedOpError
 from tests.cases import Case, check, normal, numbers_of
 
 STEPS, BATCH, INPUT, H = 5, 2, 3, 4
@@ -19,6 +19,7 @@ FUNCTIONS = {
     "hard_sigmoid": lambda x: np.clip(0.2 * x + 0.5, 0, 1),
     "scaled_tanh": lambda x: 1.7159 * np.tanh(2 / 3 * x),
 }
+FUNCTIONS["sigmoid_hard"] = FUNCTIONS["hard_sigmoid"]
 
 
 def _walk(x: Any, direction: str) -> Any:
@@ -103,8 +104,10 @@ def _gru(
     output_sequence: bool = False,
     reset_after: bool = False,
     input_bias: Any = None,
+    recurrent_activation: str = "sigmoid",
+    activation: str = "tanh",
 ) -> Any:
-    sigmoid = FUNCTIONS["sigmoid"]
+    gate, final = FUNCTIONS[recurrent_activation], FUNCTIONS[activation]
     inner = np.zeros(3 * H) if bias is None else bias
     outer = np.zeros(3 * H) if input_bias is None else input_bias
     (wr, wo, wz), (rr, ro, rz) = np.split(weight_ih, 3), np.split(weight_hh, 3)
@@ -112,10 +115,10 @@ def _gru(
     h = initial_h
     steps = np.zeros((len(x), *h.shape), np.float32)
     for t in _walk(x, direction):
-        r = sigmoid(x[t] @ wr.T + h @ rr.T + br + ir)
-        z = sigmoid(x[t] @ wz.T + h @ rz.T + bz + iz)
+        r = gate(x[t] @ wr.T + h @ rr.T + br + ir)
+        z = gate(x[t] @ wz.T + h @ rz.T + bz + iz)
         recurrent = r * (h @ ro.T + bo) if reset_after else (r * h) @ ro.T + bo
-        h = (1 - z) * np.tanh(x[t] @ wo.T + io + recurrent) + z * h
+        h = (1 - z) * final(x[t] @ wo.T + io + recurrent) + z * h
         steps[t] = h
     return (steps if output_sequence else h[None]), h
 
@@ -160,7 +163,7 @@ SEQUENCE = {"output_sequence": True}
 
 CASES = (
     *(
-        Case("lstm", inputs, params, 1e-5, why, _lstm, "iOS17", varies=False)
+        Case("lstm", inputs, params, 1e-5, why, _lstm, "iOS17")
         for why, inputs, params in (
             ("last step", STATES, _weights(4)),
             ("sequence", STATES, {**_weights(4), **SEQUENCE}),
@@ -214,7 +217,7 @@ CASES = (
         )
     ),
     *(
-        Case("gru", {"x": X, "initial_h": HIDDEN}, params, 1e-5, why, _gru, opset, varies=False)
+        Case("gru", {"x": X, "initial_h": HIDDEN}, params, 1e-5, why, _gru, opset)
         for why, params, opset in (
             ("last step", _weights(3), "iOS17"),
             ("sequence", {**_weights(3), **SEQUENCE}, "iOS17"),
@@ -229,10 +232,30 @@ CASES = (
                 },
                 "iOS18",
             ),
+            *(
+                (
+                    f"{outer} of {inner} {'after' if after else 'before'} {direction}",
+                    {
+                        **_weights(3),
+                        **SEQUENCE,
+                        "recurrent_activation": inner,
+                        "activation": outer,
+                        "direction": direction,
+                        "reset_after": after,
+                        "input_bias": normal(3 * H, seed=31) / 2,
+                    },
+                    "iOS18",
+                )
+                for inner, outer, after, direction in (
+                    ("hard_sigmoid", "scaled_tanh", True, "forward"),
+                    ("sigmoid", "linear", False, "reverse"),
+                    ("tanh", "relu", True, "reverse"),
+                )
+            ),
         )
     ),
     *(
-        Case("rnn", {"x": X, "initial_h": HIDDEN}, params, 1e-5, why, _rnn, "iOS17", varies=False)
+        Case("rnn", {"x": X, "initial_h": HIDDEN}, params, 1e-5, why, _rnn, "iOS17")
         for why, params in (
             ("last step", _weights(1)),
             ("sequence", {**_weights(1), **SEQUENCE}),
@@ -240,6 +263,9 @@ CASES = (
                 "reverse relu",
                 {**_weights(1), **SEQUENCE, "direction": "reverse", "activation": "relu"},
             ),
+            ("linear", {**_weights(1), **SEQUENCE, "activation": "linear"}),
+            ("scaled tanh", {**_weights(1), "direction": "reverse", "activation": "scaled_tanh"}),
+            ("sigmoid hard", {**_weights(1), **SEQUENCE, "activation": "sigmoid_hard"}),
         )
     ),
 )
@@ -247,7 +273,84 @@ CASES = (
 test_numbers = numbers_of(CASES)
 
 
-def test_activations_out_of_reach_are_refused() -> None:
-    params = {**_weights(3), "activation": "linear"}
-    with pytest.raises(UnsupportedOpError, match="activation"):
-        check(Case("gru", {"x": X, "initial_h": HIDDEN}, params, expect=_gru, opset="iOS17"))
+def _empty(inputs: dict[str, Any]) -> dict[str, Any]:
+    return {**inputs, "x": inputs["x"][:0]}
+
+
+ONE_STATE = {"x": X, "initial_h": HIDDEN}
+
+
+@pytest.mark.parametrize("varies", [False, True])
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case("lstm", _empty(STATES), {**_weights(4), **SEQUENCE}, 0, "no steps", _lstm, "iOS17"),
+        Case(
+            "lstm", _empty(STATES), {**_weights(4), "clip": np.float32(9)}, 0, "c", _lstm, "iOS17"
+        ),
+        Case("gru", _empty(ONE_STATE), {**_weights(3)}, 0, "no steps", _gru, "iOS17"),
+        Case("rnn", _empty(ONE_STATE), {**_weights(1), **SEQUENCE}, 0, "no steps", _rnn, "iOS17"),
+    ],
+    ids=str,
+)
+def test_no_steps_leave_the_states(case: Case, varies: bool) -> None:
+    check(case, varies=varies)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize(
+    ("op_type", "gates", "params", "formula"),
+    [
+        ("lstm", 4, {"clip": np.float32(0.5)}, _lstm),
+        ("gru", 3, {"activation": "linear"}, _gru),
+        ("gru", 3, {"activation": "linear", "reset_after": True}, _gru),
+        ("rnn", 1, {"activation": "scaled_tanh"}, _rnn),
+    ],
+)
+def test_steps_of_any_batch(
+    op_type: str, gates: int, params: dict[str, Any], formula: Any, batch: int
+) -> None:
+    """Without a bias, so that nothing stands between the products."""
+    weights = {name: value for name, value in _weights(gates).items() if name != "bias"}
+    inputs = {"x": normal(STEPS, batch, INPUT), "initial_h": normal(batch, H, seed=21)}
+    if op_type == "lstm":
+        inputs["initial_c"] = normal(batch, H, seed=22)
+    params = {**weights, **params, **SEQUENCE}
+    check(Case(op_type, inputs, params, 1e-5, "batch", formula, "iOS18"))
+
+
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+def test_lstm_agrees_with_torch(direction: str) -> None:
+    """torch has no reverse LSTM: it is the second half of its bidirectional one."""
+    params = {**_weights(4), **_back(), **SEQUENCE, "direction": "bidirectional"}
+    lstm = torch.nn.LSTM(INPUT, H, bidirectional=True)
+    with torch.no_grad():
+        for suffix, end in (("", ""), ("_reverse", "_back")):
+            for name, source in (("ih", "weight_ih"), ("hh", "weight_hh")):
+                target = getattr(lstm, f"weight_{name}_l0{suffix}")
+                target.copy_(torch.from_numpy(_torch_gates(params[f"{source}{end}"])))
+            getattr(lstm, f"bias_ih_l0{suffix}").copy_(
+                torch.from_numpy(_torch_gates(params[f"bias{end}"]))
+            )
+            getattr(lstm, f"bias_hh_l0{suffix}").zero_()
+        state = [
+            torch.from_numpy(np.stack(np.split(TWO_WAY[name], 2, axis=1)))
+            for name in ("initial_h", "initial_c")
+        ]
+        steps, last = lstm(torch.from_numpy(X), tuple(state))
+    truth = [steps.numpy(), *(np.concatenate(list(v.numpy()), axis=1) for v in last)]
+    inputs = TWO_WAY
+    if direction != "bidirectional":
+        half = slice(H, None) if direction == "reverse" else slice(H)
+        names = ("weight_ih", "weight_hh", "bias")
+        end = "_back" if direction == "reverse" else ""
+        params = {**{n: params[n + end] for n in names}, **SEQUENCE, "direction": direction}
+        inputs = {**TWO_WAY, **{n: TWO_WAY[n][:, half] for n in ("initial_h", "initial_c")}}
+        truth = [value[..., half] for value in truth]
+    check(Case("lstm", inputs, params, 1e-5, expect=lambda **_: truth, opset="iOS17"))
+
+
+def _torch_gates(values: Any) -> Any:
+    """MIL's input, forget, output, cell to torch's input, forget, cell, output."""
+    i, f, o, z = np.split(values, 4)
+    return np.concatenate([i, f, z, o])

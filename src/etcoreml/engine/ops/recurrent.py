@@ -17,7 +17,7 @@ from openvino import opset15 as op
 
 from etcoreml.engine import graph
 from etcoreml.engine.context import Context
-from etcoreml.engine.recurrence import ACTIVATIONS, Way, lstm_steps
+from etcoreml.engine.recurrence import ACTIVATIONS, Way, gru_steps, lstm_steps, rnn_steps
 from etcoreml.engine.registry import translates
 from etcoreml.mil.program import Array
 
@@ -77,9 +77,11 @@ def lstm(
         ``(s or 1, b, D * H)``, and the last hidden and cell states ``(b, D * H)``.
     """
     context.one_of("direction", direction, ("forward", "reverse", "bidirectional"))
-    chosen = (recurrent_activation, cell_activation, activation)
-    for name in chosen:
-        context.one_of("activation", name, tuple(ACTIVATIONS))
+    chosen = (
+        _activation(context, "recurrent_activation", recurrent_activation),
+        _activation(context, "cell_activation", cell_activation),
+        _activation(context, "activation", activation),
+    )
     ways = [(weight_ih, weight_hh, bias)]
     if direction == "bidirectional":
         ways.append(
@@ -112,7 +114,8 @@ def lstm(
     )
     size = len(ways) * hidden
     h, c = _state_out(sequence.output(1), size), _state_out(sequence.output(2), size)
-    return [_steps(sequence.output(0), size) if output_sequence else graph.unsqueeze(h, 0), h, c]
+    steps = _steps(sequence.output(0), size)
+    return _results(x, steps, (h, c), (initial_h, initial_c), output_sequence)
 
 
 @translates("gru", spec="iOS15.gru, iOS17.gru, iOS18.gru")
@@ -141,7 +144,7 @@ def gru(
         bias: ``(3 * H,)``; zeros if absent.
         direction: ``forward`` or ``reverse``.
         output_sequence: Whether every step is wanted, or the last.
-        recurrent_activation: ``sigmoid``, ``tanh`` or ``relu``.
+        recurrent_activation: As for ``lstm``.
         activation: Likewise.
         reset_after: Whether the reset gate applies after the product with ``weight_hh``.
         input_bias: ``(3 * H,)``; zeros if absent.
@@ -150,8 +153,16 @@ def gru(
         ``(s or 1, b, H)`` and the last hidden state ``(b, H)``.
     """
     context.one_of("direction", direction, ("forward", "reverse"))
-    names = _activations(context, recurrent_activation, activation)
+    names = (
+        _activation(context, "recurrent_activation", recurrent_activation),
+        _activation(context, "activation", activation),
+    )
     hidden = weight_hh.shape[1]
+    if not set(names) <= set(_ACTIVATIONS):
+        way = Way(weight_ih, weight_hh, _bias(bias, 3 * hidden), None, direction == "reverse")
+        outer = _bias(input_bias, 3 * hidden)
+        steps, h = gru_steps(x, initial_h, way, names, outer, reset_after)
+        return _results(x, steps, (h,), (initial_h,), output_sequence)
     inner = _gates(_bias(bias, 3 * hidden), _GRU_GATES)
     outer = _gates(_bias(input_bias, 3 * hidden), _GRU_GATES)
     total = np.add(inner, outer)
@@ -167,11 +178,11 @@ def gru(
         _stacked([total]),
         hidden,
         direction,
-        names,
+        list(names),
         linear_before_reset=reset_after,
     )
-    h = _state_out(sequence.output(1), hidden)
-    return [_steps(sequence.output(0), hidden) if output_sequence else graph.unsqueeze(h, 0), h]
+    steps, h = _steps(sequence.output(0), hidden), _state_out(sequence.output(1), hidden)
+    return _results(x, steps, (h,), (initial_h,), output_sequence)
 
 
 @translates("rnn", spec="iOS15.rnn, iOS17.rnn")
@@ -197,13 +208,18 @@ def rnn(
         bias: ``(H,)``; zeros if absent.
         direction: ``forward`` or ``reverse``.
         output_sequence: Whether every step is wanted, or the last.
-        activation: ``sigmoid``, ``tanh`` or ``relu``.
+        activation: As for ``lstm``; ``sigmoid_hard`` is ``hard_sigmoid``.
 
     Returns:
         ``(s or 1, b, H)`` and the last hidden state ``(b, H)``.
     """
     context.one_of("direction", direction, ("forward", "reverse"))
     hidden = weight_hh.shape[1]
+    name = _activation(context, "activation", activation)
+    if name not in _ACTIVATIONS:
+        way = Way(weight_ih, weight_hh, _bias(bias, hidden), None, direction == "reverse")
+        steps, h = rnn_steps(x, initial_h, way, name)
+        return _results(x, steps, (h,), (initial_h,), output_sequence)
     sequence = op.rnn_sequence(
         graph.transpose(x, (1, 0, 2)),
         _state_in(initial_h, 1, hidden),
@@ -213,10 +229,10 @@ def rnn(
         _stacked([_bias(bias, hidden)]),
         hidden,
         direction,
-        _activations(context, activation),
+        [name],
     )
-    h = _state_out(sequence.output(1), hidden)
-    return [_steps(sequence.output(0), hidden) if output_sequence else graph.unsqueeze(h, 0), h]
+    steps, h = _steps(sequence.output(0), hidden), _state_out(sequence.output(1), hidden)
+    return _results(x, steps, (h,), (initial_h,), output_sequence)
 
 
 def _by_steps(
@@ -239,11 +255,37 @@ def _by_steps(
     steps, h, c = (
         graph.concat(values, graph.rank(values[0]) - 1) for values in zip(*found, strict=True)
     )
-    return [steps if output_sequence else graph.unsqueeze(h, 0), h, c]
+    return _results(x, steps, (h, c), (initial_h, initial_c), output_sequence)
 
 
-def _activations(context: Context, *names: str) -> list[str]:
-    return [context.one_of("activation", name, _ACTIVATIONS) for name in names]
+def _activation(context: Context, parameter: str, name: str) -> str:
+    """Return the name as the tables have it; MIL's case does not matter."""
+    return context.one_of(parameter, name.lower(), tuple(ACTIVATIONS))
+
+
+def _results(
+    x: Output,
+    steps: Output,
+    last: Sequence[Output],
+    starts: Sequence[Output],
+    output_sequence: bool,
+) -> list[Output]:
+    """Return every step or the last hidden state, and the last states.
+
+    OpenVINO leaves the states of a sequence of no steps unset: they are those it starts with.
+    """
+    count = graph.known_size(x, 0)
+    if count == 0:
+        last = starts
+        sizes = [graph.integers(0), graph.size_of(x, 1), graph.size_of(last[0], 1)]
+        steps = graph.output(op.broadcast(graph.floats(0), graph.concat(sizes, 0)))
+    elif count is None:
+        is_empty = op.equal(graph.scalar(graph.size_of(x, 0)), graph.integer(0))
+        last = [
+            graph.output(op.select(is_empty, start, value))
+            for start, value in zip(starts, last, strict=True)
+        ]
+    return [steps if output_sequence else graph.unsqueeze(last[0], 0), *last]
 
 
 def _present(context: Context, name: str, value: Array | None) -> Array:
