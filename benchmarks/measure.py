@@ -10,6 +10,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+_SETTLE_S = 0.01
+"""OpenMP's threads wait for more work in a busy loop, for some milliseconds: measured, a network
+run right after torch eager took 3 ms longer than the same network run next."""
+
 
 def interleaved(
     calls: Mapping[str, Callable[[], object]], *, rounds: int, batch: int
@@ -30,6 +34,7 @@ def interleaved(
             call()
     for _ in range(rounds):
         for name, call in calls.items():
+            time.sleep(_SETTLE_S)
             start = time.perf_counter()
             for _ in range(batch):
                 call()
