@@ -121,6 +121,11 @@ def is_float(x: Output) -> bool:
     return bool(x.get_element_type().is_real())
 
 
+def is_constant(x: Output) -> bool:
+    """Whether the value is known when the model is loaded."""
+    return bool(x.get_node().get_type_name() == "Constant")
+
+
 def is_type(x: Output, type_: Type) -> bool:
     """Whether the elements are of this type."""
     return bool(x.get_element_type() == type_)

@@ -226,6 +226,22 @@ CASES = (
         for why, p in SLICES
     ),
     *(
+        Case(
+            "slice_update",
+            {
+                "x": X,
+                "update": normal(*_slice(X, **p).shape, seed=1),
+                **{name: p[name] for name in ("begin", "end")},
+            },
+            {name: value for name, value in p.items() if name not in ("begin", "end")},
+            why=f"{why}, computed",
+            expect=_slice_update,
+            opset="iOS18",
+            varies=False,
+        )
+        for why, p in SLICES
+    ),
+    *(
         Case("sliding_windows", {"x": X}, p, why=why, expect=_windows, varies=False)
         for why, p in (
             ("plain", {"axis": 1, "size": 2}),

@@ -216,6 +216,9 @@ def slice_update(
         1 if flag else step for step, flag in zip(stride or (1,) * rank, squeezed, strict=True)
     ]
     start = _masked(begin, begin_mask or no, [0 if step > 0 else _END for step in steps])
+    update = graph.unsqueeze(update, *[i for i, flag in enumerate(squeezed) if flag])
+    if not (graph.is_constant(begin) and graph.is_constant(end)):
+        return _scatter_from(x, update, start, steps)
     stop = _masked(end, end_mask or no, [_END if step > 0 else -_END for step in steps])
     if any(squeezed):
         # One element; after the last one, -1 + 1 = 0 would mean the front.
@@ -223,9 +226,41 @@ def slice_update(
         last = op.equal(following, graph.integer(0))
         one = op.select(last, graph.integer(_END), following)
         stop = graph.output(op.select(op.constant(np.array(squeezed)), one, stop))
-        update = graph.unsqueeze(update, *[i for i, flag in enumerate(squeezed) if flag])
     axes = graph.integers(*range(rank))
     return op.slice_scatter(x, update, start, stop, graph.integers(*steps), axes)
+
+
+def _scatter_from(x: Output, update: Output, start: Output, steps: Sequence[int]) -> Any:
+    """Write ``update`` into ``x`` from a computed position on.
+
+    SliceScatter of OpenVINO 2026.4 crashes while it compiles if its start is computed; without
+    its ``axes`` it returns wrong values.
+
+    Args:
+        x: ``(*D)``.
+        update: Of the rank of ``x``; its sizes say how far it reaches.
+        start: ``(rank,)`` i64; negative counts from the end, beyond an edge means the edge.
+        steps: Distance of neighbours, per dimension.
+    """
+    positions, stride = graph.integer(0), graph.integers(1)
+    for axis in reversed(range(len(steps))):
+        size = graph.size_of(x, axis)
+        first = op.gather(start, graph.integers(axis), graph.integer(0))
+        first = op.select(op.less(first, graph.integer(0)), op.add(first, size), first)
+        first = op.maximum(op.minimum(first, op.subtract(size, graph.integer(1))), graph.integer(0))
+        count = graph.scalar(graph.size_of(update, axis))
+        along = op.range(graph.integer(0), count, graph.integer(1), "i64")
+        index = op.multiply(op.add(first, op.multiply(along, graph.integer(steps[axis]))), stride)
+        column = graph.reshape(graph.output(index), [-1] + [1] * (len(steps) - 1 - axis))
+        positions = graph.output(op.add(column, positions))
+        stride = graph.output(op.multiply(stride, size))
+    flat = op.scatter_update(
+        graph.reshape(x, [-1]),
+        graph.reshape(positions, [-1]),
+        graph.reshape(update, [-1]),
+        graph.integer(0),
+    )
+    return op.reshape(flat, graph.shape_of(x), False)
 
 
 def _masked(values: Output, mask: Sequence[bool], edge: Sequence[int]) -> Output:
