@@ -69,11 +69,7 @@ def seal(path: Path, key: str, description: Description) -> None:
     """
     exported = MappedFile.open(path)
     nbytes = len(exported)
-    # A line of XML with OpenVINO's own checks precedes the model.
-    start = exported.find(b"\n", 0, 4096) + 1
-    if b"<compiled_blob" not in exported[:start]:
-        msg = "not written by OpenVINO's cache"
-        raise DamagedEntryError(msg)
+    start = _model_start(exported)
     document = {
         "key": key,
         "model": [start, nbytes],
@@ -88,6 +84,14 @@ def seal(path: Path, key: str, description: Description) -> None:
         file.write(_FOOTER.pack(hashlib.sha256(text).digest(), len(text), _MAGIC))
         file.flush()
         os.fsync(file.fileno())
+
+
+def _model_start(exported: MappedFile) -> int:
+    """Return where the model begins: behind a line of XML with OpenVINO's own checks."""
+    start = exported.find(b"\n", 0, 4096) + 1
+    if b"<compiled_blob" not in exported[:start]:
+        raise DamagedEntryError
+    return start
 
 
 def open_entry(path: Path, key: str) -> Entry:
