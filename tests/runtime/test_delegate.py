@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from etcoreml.errors import (
 from etcoreml.runtime.binding import BoundMethod
 from etcoreml.runtime.delegate import COMPUTE_UNITS, init
 from etcoreml.runtime.pte import parse_pte
+from tests.engine.cached import everything_is_worth_caching, nothing_is_translated
 from tests.lowering import Runtime
 
 
@@ -246,3 +248,14 @@ def test_random_damage_never_goes_unnamed(affine_pte: bytes, payload: bytes) -> 
     assert ran > 0
     assert errors
     assert [each for each in errors if "defect of etcoreml" in each] == []
+
+
+def test_the_run_time_option_cache_dir(payload: bytes, tmp_path: Path) -> None:
+    with everything_is_worth_caching():
+        load(payload, options={"cache_dir": str(tmp_path)})
+        assert len(list(tmp_path.glob("*.model"))) == 1
+        with nothing_is_translated():
+            load(payload, options={"cache_dir": str(tmp_path)})
+        load(payload, options={"cache_dir": ""})
+    with pytest.raises(CompileSpecError, match=re.escape("cache_dir")):
+        load(payload, options={"cache_dir": 1})

@@ -42,13 +42,19 @@ def init(
         BlobError: The payload breaks a rule of the format.
         ModelError: The payload holds no ML Program that can be loaded.
         EngineError: The portable engine cannot translate or compile the program.
-        CompileSpecError: The compute unit is unknown.
+        CompileSpecError: The compute unit is unknown, or the run-time option ``cache_dir`` no
+            string.
     """
     with _located(f"method '{method}'"):
         compute_unit = _compute_unit(compile_specs, options)
         payload = open_payload(processed, named_data)
         program = load_package(_package(payload.directory))
-        session = compile_function(program, function=payload.function, compute_unit=compute_unit)
+        session = compile_function(
+            program,
+            function=payload.function,
+            compute_unit=compute_unit,
+            cache_dir=_cache_dir(options),
+        )
         return BoundMethod(session, payload.method)
 
 
@@ -79,6 +85,15 @@ def _compute_unit(compile_specs: Mapping[str, bytes], options: Mapping[str, obje
             "unknown compute unit", found=repr(value), expected=", ".join(COMPUTE_UNITS)
         )
     return str(value)
+
+
+def _cache_dir(options: Mapping[str, object]) -> str | None:
+    value = options.get("cache_dir")
+    if value is None or isinstance(value, str):
+        return value
+    raise CompileSpecError(
+        "the run-time option cache_dir is no path", found=repr(value), expected="a string"
+    )
 
 
 @contextlib.contextmanager
