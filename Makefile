@@ -1,5 +1,5 @@
 # The two commands a newcomer types: make demo, make test. Each does all of its own set-up.
-.PHONY: help setup demo test test-slow check bench clean
+.PHONY: help setup demo test test-slow check bench peers clean
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s '	'
@@ -22,5 +22,9 @@ test-slow: setup ## the long matrices and large networks
 bench: setup     ## measure this project beside its peers
 	@.venv/bin/python -m benchmarks
 
+peers: setup     ## run coremltools' own tests on this engine (hours; continues where it stopped)
+	@.venv/bin/python -m pip --disable-pip-version-check install --quiet --no-build-isolation --editable ".[peers]"
+	@.venv/bin/python -m tests.peers
+
 clean:           ## remove what the targets above made
-	rm -rf .venv build dist demo-out bench-out
+	rm -rf .venv build dist demo-out bench-out peers-out
