@@ -57,6 +57,13 @@ def select(cond: Output, x: Output, y: Output) -> Output:
     return graph.output(op.add(op.multiply(is_x, op.subtract(x, y)), y))
 
 
+def by_halves(move: Callable[[Output], Any], x: Output) -> Output:
+    """Apply a kernel that moves elements through f32 to both halves of 16 bits."""
+    upper = move(graph.output(op.bitwise_right_shift(x, number(16))))
+    lower = move(graph.output(op.bitwise_and(x, number(0xFFFF))))
+    return graph.output(op.add(op.multiply(upper, number(1 << 16)), lower))
+
+
 def floor_div(x: Output, y: Output) -> Output:
     """Return ``x // y``, 0 where ``y`` is 0."""
     return _divided(x, y)[0]

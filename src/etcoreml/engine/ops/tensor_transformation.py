@@ -12,7 +12,7 @@ import numpy as np
 from openvino import Output, Type
 from openvino import opset15 as op
 
-from etcoreml.engine import graph
+from etcoreml.engine import graph, integers
 from etcoreml.engine.context import Context
 from etcoreml.engine.registry import translates
 from etcoreml.mil.program import Array
@@ -134,7 +134,11 @@ def reverse_sequence(x: Output, lengths: Output, seq_axis: int = 0, batch_axis: 
     """Reverse the first ``lengths[i]`` elements along ``seq_axis`` of batch element ``i``."""
     rank = graph.rank(x)
     batch, sequence = graph.axis_of(batch_axis, rank), graph.axis_of(seq_axis, rank)
-    return op.reverse_sequence(x, lengths, np.int64(batch), np.int64(sequence))
+
+    def reverse(value: Output) -> Any:
+        return op.reverse_sequence(value, lengths, np.int64(batch), np.int64(sequence))
+
+    return integers.by_halves(reverse, x) if integers.is_int32(x) else reverse(x)
 
 
 @translates("slice_by_index", spec="iOS15.slice_by_index, iOS17.slice_by_index")
