@@ -216,6 +216,7 @@ def save_converted(
     target: str,
     precision: str = "FLOAT32",
     prepare: Callable[[Any], None] = lambda model: None,
+    **options: Any,
 ) -> Path:
     """Convert with coremltools, quietly, and save as a package.
 
@@ -228,6 +229,7 @@ def save_converted(
         target: ``iOS15`` to ``iOS18``.
         precision: ``FLOAT16`` or ``FLOAT32``.
         prepare: Called with the model before it is saved.
+        options: Further ones of ``coremltools.convert``.
     """
     ct = coremltools()
     with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
@@ -237,6 +239,7 @@ def save_converted(
             minimum_deployment_target=getattr(ct.target, target),
             compute_precision=getattr(ct.precision, precision),
             skip_model_load=True,
+            **options,
         )
         prepare(model)
         model.save(str(path))

@@ -4,6 +4,7 @@ Importing etcoreml registers the delegate ``CoreMLBackend`` with the stock Execu
 Apple's own is absent, and imports neither torch nor coremltools.
 
 - ``etcoreml.load(path_or_bytes)`` loads a .pte; ``executorch.runtime.Runtime`` works as well.
+- ``etcoreml.MLModel(path)`` predicts with a .mlpackage, .mlmodel or .mlmodelc.
 - ``etcoreml.partition.CoreMLPartitioner`` and ``etcoreml.compiler.CoreMLBackend`` lower a model.
 """
 
@@ -14,17 +15,34 @@ from typing import TYPE_CHECKING
 from etcoreml.runtime.bridge import BridgeStatus, register
 
 if TYPE_CHECKING:
+    from etcoreml.runtime.compute_unit import ComputeUnit
     from etcoreml.runtime.faults import last_error
+    from etcoreml.runtime.ml_model import MLModel
     from etcoreml.runtime.program import Program, load
+    from etcoreml.runtime.state import MLState
 
 __version__ = "0.1.0"
 
-__all__ = ["BridgeStatus", "Program", "__version__", "bridge", "last_error", "load"]
+__all__ = [
+    "BridgeStatus",
+    "ComputeUnit",
+    "MLModel",
+    "MLState",
+    "Program",
+    "__version__",
+    "bridge",
+    "last_error",
+    "load",
+]
 
 bridge: BridgeStatus = register()
 
-# Imported when first used: a program needs torch and executorch, which take seconds.
+# Imported when first used: a program needs torch and executorch, which take seconds, a model
+# OpenVINO.
 _LAZY = {
+    "ComputeUnit": ("etcoreml.runtime.compute_unit", "ComputeUnit"),
+    "MLModel": ("etcoreml.runtime.ml_model", "MLModel"),
+    "MLState": ("etcoreml.runtime.state", "MLState"),
     "Program": ("etcoreml.runtime.program", "Program"),
     "load": ("etcoreml.runtime.program", "load"),
     "last_error": ("etcoreml.runtime.faults", "last_error"),

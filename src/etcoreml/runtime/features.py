@@ -1,0 +1,137 @@
+"""A model's described features to the ports of a compiled function, and back.
+
+Enters: values as users give them. Leaves: arrays that a request binds; and, after a run, the
+values that coremltools' ``predict`` would return.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from etcoreml.engine import Port
+from etcoreml.errors import ShapeError
+from etcoreml.mil.program import Array, Feature
+from etcoreml.runtime.arrays import coerce, to_array
+from etcoreml.runtime.images import image_to_tensor, range_text, size_text, tensor_to_image
+
+
+def described(port: Port, features: tuple[Feature, ...]) -> Feature:
+    """Return a port's feature; one made of the port alone where the model describes none."""
+    for feature in features:
+        if feature.name == port.name:
+            return feature
+    shape = tuple(size or 1 for size in port.shape)
+    return Feature(port.name, "multiArray", dtype=port.dtype, shape=shape)
+
+
+def input_array(feature: Feature, port: Port, value: Any) -> Array:
+    """Return what a request binds for an input.
+
+    Args:
+        feature: As the model describes the input.
+        port: As the compiled function takes it.
+        value: An array, number, list, tensor or image, see ``arrays.py`` and ``images.py``. A
+            number fits wherever every dimension may be 1.
+
+    Returns:
+        C-contiguous, of the port's dtype. The value's own memory where it is already so.
+
+    Raises:
+        FeatureTypeError: The value is of the wrong kind.
+        ShapeError: It is not of a shape the model declares.
+        DtypeError: A number in it is not representable.
+    """
+    what = f"input {feature.name!r}"
+    if feature.image is not None:
+        return image_to_tensor(value, feature.image, port.dtype, port.shape, what)
+    array = to_array(value, what)
+    if array.ndim == 0 and port.shape:
+        array = array.reshape((1,) * len(port.shape))
+    if not accepts(feature, port, array.shape):
+        raise ShapeError(
+            what, found=f"shape {array.shape}", expected=f"shape {shape_text(feature, port)}"
+        )
+    return np.require(coerce(array, port.dtype, what), requirements="C")
+
+
+def default_array(feature: Feature, port: Port) -> Array | None:
+    """Return what an input is when it is left out; None if it must not be."""
+    if not feature.optional:
+        return None
+    shape = feature.shape or tuple(size or 1 for size in port.shape)
+    return np.full(shape, feature.default or 0, port.dtype.storage)
+
+
+def output_value(feature: Feature, port: Port, array: Array) -> Any:
+    """Return an output as coremltools' ``predict`` does.
+
+    Args:
+        feature: As the model describes the output.
+        port: As the compiled function gives it.
+        array: Its value; copied.
+
+    Returns:
+        A PIL image; a classifier's label, or its probabilities by label; or an array of the
+        declared dtype, except that fp16 becomes float32, as in coremltools 9.0.
+    """
+    if port.labels is not None:
+        return port.labelled(array)
+    if feature.image is not None:
+        return tensor_to_image(array, feature.image, f"output {feature.name!r}")
+    dtype = feature.dtype or port.dtype
+    return np.array(array, np.float32 if dtype.name == "fp16" else dtype.storage)
+
+
+def accepts(feature: Feature, port: Port, shape: tuple[int, ...]) -> bool:
+    """Whether the model declares that an input may have this shape."""
+    if not port.accepts(shape):
+        return False
+    if feature.enumerated:
+        return shape in feature.enumerated
+    return len(feature.ranges) != len(shape) or all(
+        low <= size and (high is None or size <= high)
+        for size, (low, high) in zip(shape, feature.ranges, strict=True)
+    )
+
+
+def shape_text(feature: Feature, port: Port | None = None) -> str:
+    """Return the shapes a feature may have, for people.
+
+    >>> from etcoreml.types import FP32
+    >>> shape_text(Feature("x", "multiArray", FP32, (1, 3)))
+    '(1, 3)'
+    >>> shape_text(Feature("x", "multiArray", FP32, (1, 3), ranges=((1, 8), (3, 3))))
+    '(1 to 8, 3)'
+    >>> shape_text(Feature("x", "multiArray", FP32, (1, 3), enumerated=((1, 3), (2, 3))))
+    '(1, 3) or (2, 3)'
+    """
+    if feature.image is not None:
+        return size_text(feature.image)
+    if feature.enumerated:
+        return " or ".join(map(str, feature.enumerated))
+    if feature.ranges:
+        return f"({', '.join(map(range_text, feature.ranges))})"
+    if port is not None:
+        return str(tuple("any" if size is None else size for size in port.shape)).replace("'", "")
+    return str(feature.shape) if feature.shape is not None else "-"
+
+
+def feature_text(feature: Feature) -> str:
+    """Return dtype, shape and what else is declared of a feature, for people.
+
+    >>> from etcoreml.mil import ImageFormat
+    >>> from etcoreml.types import FP32
+    >>> feature_text(Feature("x", "multiArray", FP32, (1, 3), optional=True, default=0.5))
+    'fp32 (1, 3), 0.5 if left out'
+    >>> feature_text(Feature("y", "image", image=ImageFormat(2, 3, "RGB")))
+    'RGB image 3 x 2'
+    """
+    if feature.image is not None:
+        text = f"{feature.image.color_space} image {size_text(feature.image)}"
+    elif feature.kind in ("multiArray", "state"):
+        text = f"{feature.dtype or 'any dtype'} {shape_text(feature)}"
+    else:
+        text = feature.kind + (f" of {feature.item}" if feature.item else "")
+    return text + (f", {feature.default or 0} if left out" if feature.optional else "")

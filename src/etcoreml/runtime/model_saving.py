@@ -1,0 +1,83 @@
+"""Saving a model under another name, whole or not at all.
+
+Weight files are copied by the operating system; they never pass through this process.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from etcoreml.atomic import write_atomic
+from etcoreml.errors import OptionError, UsageError
+from etcoreml.runtime.model_files import ModelFiles, spec_path
+
+_PACKAGE = ".mlpackage"
+
+
+def save(files: ModelFiles, spec: Any, path: str | os.PathLike[str]) -> Path:
+    """Write a model with a new specification.
+
+    Args:
+        files: The model's files.
+        spec: The specification to write instead of theirs.
+        path: A ``.mlpackage`` for a package, whose suffix may be left out; any file for a
+            ``.mlmodel``. What is there already is replaced.
+
+    Returns:
+        Where it was written.
+
+    Raises:
+        OptionError: The suffix is another format's.
+        UsageError: The path cannot be written to; what was there is left as it was.
+    """
+    target = Path(path).expanduser().absolute()
+    data = spec.SerializeToString(deterministic=True)
+    if not files.is_package:
+        if target.suffix == _PACKAGE:
+            raise OptionError(
+                "a model in one file cannot be saved as a package",
+                found=target.name,
+                expected="a .mlmodel",
+            )
+        write_atomic(target, lambda file: file.write(data))
+        return target
+    if not target.suffix:
+        target = target.with_name(target.name + _PACKAGE)
+    if target.suffix != _PACKAGE:
+        raise OptionError(
+            "an ML Program is saved as a package", found=target.suffix, expected=_PACKAGE
+        )
+    _replace_folder(files.path, target, data)
+    return target
+
+
+def _replace_folder(source: Path, target: Path, spec: bytes) -> None:
+    """Copy a package next to ``target`` and put it in its place."""
+    try:
+        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise UsageError(f"cannot write '{target}': {error.strerror}") from error
+    try:
+        new, old = scratch / "new", scratch / "old"
+        shutil.copytree(source, new)
+        umask = os.umask(0)
+        os.umask(umask)
+        new.chmod(0o777 & ~umask)  # a temporary package is its owner's alone
+        spec_path(new).unlink()  # a link may lead out of the copy
+        spec_path(new).write_bytes(spec)
+        if target.exists():
+            target.rename(old)
+        try:
+            new.rename(target)
+        except OSError:
+            if old.exists():
+                old.rename(target)
+            raise
+    except (OSError, shutil.Error) as error:
+        raise UsageError(f"cannot write '{target}'", found=error) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
