@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from etcoreml.runtime.compute_unit import ComputeUnit
     from etcoreml.runtime.faults import last_error
     from etcoreml.runtime.ml_model import MLModel
+    from etcoreml.runtime.model_cache import purge_models_cache
     from etcoreml.runtime.program import Program, load
     from etcoreml.runtime.state import MLState
 
@@ -33,6 +34,7 @@ __all__ = [
     "bridge",
     "last_error",
     "load",
+    "purge_models_cache",
 ]
 
 bridge: BridgeStatus = register()
@@ -46,6 +48,7 @@ _LAZY = {
     "Program": ("etcoreml.runtime.program", "Program"),
     "load": ("etcoreml.runtime.program", "load"),
     "last_error": ("etcoreml.runtime.faults", "last_error"),
+    "purge_models_cache": ("etcoreml.runtime.model_cache", "purge_models_cache"),
 }
 
 

@@ -20,9 +20,7 @@ from etcoreml.engine.cache import (
     ENVIRONMENT,
     ModelCache,
     cache_directory,
-    purge_models_cache,
 )
-from etcoreml.errors import UsageError
 from tests.cases import mil_function, save_converted
 from tests.engine.cached import (
     X,
@@ -223,27 +221,6 @@ def test_a_model_larger_than_the_limit_is_not_kept(
     monkeypatch.setattr("etcoreml.engine.compile.ModelCache", lambda _: cache)
     assert compile_function(program(), cache_dir=tmp_path).run({"x": X})
     assert entries(tmp_path) == []
-
-
-def test_purge(tmp_path: Path) -> None:
-    assert purge_models_cache(tmp_path / "none") == 0
-    session = compile_function(program(), cache_dir=tmp_path)
-    before = session.run({"x": X})
-    (tmp_path / "notes.txt").touch()
-    size = entries(tmp_path)[0].stat().st_size
-    assert purge_models_cache(tmp_path) == size
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
-    assert same(session.run({"x": X}), before)
-    with pytest.raises(UsageError, match="cannot purge"):
-        purge_models_cache(tmp_path / "notes.txt")
-
-
-def test_a_loaded_model_survives_the_purge(tmp_path: Path) -> None:
-    made = program()
-    compile_function(made, cache_dir=tmp_path)
-    session = compile_function(made, cache_dir=tmp_path)
-    purge_models_cache(tmp_path)
-    assert same(session.run({"x": X}), compile_function(made).run({"x": X}))
 
 
 def test_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

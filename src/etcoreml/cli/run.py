@@ -40,6 +40,9 @@ def run(
     output: Annotated[
         Path | None, typer.Option(help="Write all outputs to this .npz.", show_default="none")
     ] = None,
+    purge_models_cache: Annotated[
+        bool, typer.Option("--purge-models-cache", help="Delete all compiled models first.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Run MODEL.pte here and say what came out and how long it took."""
@@ -60,6 +63,8 @@ def run(
         import etcoreml.runtime.program
 
         _start_threads()
+    if purge_models_cache:
+        etcoreml.purge_models_cache()
     program = etcoreml.load(model)
     if method not in program.methods:
         raise UsageError(f"'{model}' has no method '{method}'", expected=", ".join(program.methods))

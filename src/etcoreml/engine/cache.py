@@ -61,22 +61,6 @@ def cache_directory(choice: str | os.PathLike[str] | None = None) -> Path | None
         return None
 
 
-def purge_models_cache(directory: str | os.PathLike[str] | None = None) -> int:
-    """Delete every compiled model, and nothing else.
-
-    Args:
-        directory: The cache's folder; None for the one in use.
-
-    Returns:
-        Bytes deleted.
-
-    Raises:
-        UsageError: Something cannot be deleted.
-    """
-    folder = cache_directory(directory)
-    return 0 if folder is None else ModelCache(folder).purge()
-
-
 @dataclass(frozen=True)
 class ModelCache:
     """A cache.
@@ -150,7 +134,11 @@ class ModelCache:
         return digest
 
     def purge(self) -> int:
-        """Delete every entry; see `purge_models_cache`."""
+        """Delete every entry; returns the bytes deleted.
+
+        Raises:
+            UsageError: Something cannot be deleted.
+        """
         freed = 0
         try:
             for path, status in self._files():
