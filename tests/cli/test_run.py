@@ -305,3 +305,12 @@ def test_libraries_are_silent_in_a_process_of_its_own(acosh_path: Path) -> None:
         "Compiling acosh.pte",
         "Running it 12 times",
     ]
+
+
+def test_purge_models_cache(
+    cli: Cli, net_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ETCOREML_CACHE_DIR", str(tmp_path))
+    (tmp_path / "old.model").touch()
+    assert cli("run", net_path, "--iterations", 1, "--purge-models-cache").code == 0
+    assert not (tmp_path / "old.model").exists()
