@@ -1,7 +1,8 @@
 """MIL family ``recurrent``.
 
-Sequences are ``(s, b, I)`` in MIL and ``(b, s, I)`` in OpenVINO; gates come in another order. The
-results of a reversed sequence are in the order of its inputs.
+Sequences are ``(s, b, I)`` in MIL and ``(b, s, I)`` in OpenVINO; gates come in another order. What
+a ``reverse`` network returns is in the order of its steps, the last input first; the way back of a
+``bidirectional`` one is in the order of its inputs. MIL does not say so, coremltools' tests do.
 
 Source: coremltools 9.0 ``recurrent.py`` of iOS15, iOS17 and iOS18.
 """
@@ -67,7 +68,7 @@ def lstm(
         direction: ``forward``, ``reverse`` or ``bidirectional``.
         output_sequence: Whether every step is wanted, or the last.
         recurrent_activation: ``sigmoid``, ``tanh``, ``relu``, ``linear``, ``hard_sigmoid``
-            (slope 0.2, offset 0.5) or ``scaled_tanh`` (1.7159 and 2/3).
+            (slope 0.2, offset 0.5) or ``scaled_tanh``, which is ``tanh`` here.
         cell_activation: Likewise.
         activation: Likewise.
         clip: Bound of the cell state; MIL says "cell gate", but fills this from TensorFlow's
@@ -99,7 +100,7 @@ def lstm(
             Way(w, r, _bias(b, 4 * hidden), look, direction == "reverse" or number == 1)
             for number, ((w, r, b), look) in enumerate(zip(ways, peepholes, strict=True))
         ]
-        return _by_steps(x, initial_h, initial_c, walks, chosen, clip, output_sequence)
+        return _by_steps(x, initial_h, initial_c, walks, chosen, clip, direction, output_sequence)
     sequence = op.lstm_sequence(
         graph.transpose(x, (1, 0, 2)),
         _state_in(initial_h, len(ways), hidden),
@@ -115,7 +116,7 @@ def lstm(
     size = len(ways) * hidden
     h, c = _state_out(sequence.output(1), size), _state_out(sequence.output(2), size)
     steps = _steps(sequence.output(0), size)
-    return _results(x, steps, (h, c), (initial_h, initial_c), output_sequence)
+    return _results(x, steps, (h, c), (initial_h, initial_c), direction, output_sequence)
 
 
 @translates("gru", spec="iOS15.gru, iOS17.gru, iOS18.gru")
@@ -162,7 +163,7 @@ def gru(
         way = Way(weight_ih, weight_hh, _bias(bias, 3 * hidden), None, direction == "reverse")
         outer = _bias(input_bias, 3 * hidden)
         steps, h = gru_steps(x, initial_h, way, names, outer, reset_after)
-        return _results(x, steps, (h,), (initial_h,), output_sequence)
+        return _results(x, steps, (h,), (initial_h,), direction, output_sequence)
     inner = _gates(_bias(bias, 3 * hidden), _GRU_GATES)
     outer = _gates(_bias(input_bias, 3 * hidden), _GRU_GATES)
     total = np.add(inner, outer)
@@ -182,7 +183,7 @@ def gru(
         linear_before_reset=reset_after,
     )
     steps, h = _steps(sequence.output(0), hidden), _state_out(sequence.output(1), hidden)
-    return _results(x, steps, (h,), (initial_h,), output_sequence)
+    return _results(x, steps, (h,), (initial_h,), direction, output_sequence)
 
 
 @translates("rnn", spec="iOS15.rnn, iOS17.rnn")
@@ -219,7 +220,7 @@ def rnn(
     if name not in _ACTIVATIONS:
         way = Way(weight_ih, weight_hh, _bias(bias, hidden), None, direction == "reverse")
         steps, h = rnn_steps(x, initial_h, way, name)
-        return _results(x, steps, (h,), (initial_h,), output_sequence)
+        return _results(x, steps, (h,), (initial_h,), direction, output_sequence)
     sequence = op.rnn_sequence(
         graph.transpose(x, (1, 0, 2)),
         _state_in(initial_h, 1, hidden),
@@ -232,7 +233,7 @@ def rnn(
         [name],
     )
     steps, h = _steps(sequence.output(0), hidden), _state_out(sequence.output(1), hidden)
-    return _results(x, steps, (h,), (initial_h,), output_sequence)
+    return _results(x, steps, (h,), (initial_h,), direction, output_sequence)
 
 
 def _by_steps(
@@ -242,6 +243,7 @@ def _by_steps(
     ways: Sequence[Way],
     activations: tuple[str, str, str],
     clip: float | None,
+    direction: str,
     output_sequence: bool,
 ) -> list[Output]:
     count = len(ways)
@@ -255,12 +257,13 @@ def _by_steps(
     steps, h, c = (
         graph.concat(values, graph.rank(values[0]) - 1) for values in zip(*found, strict=True)
     )
-    return _results(x, steps, (h, c), (initial_h, initial_c), output_sequence)
+    return _results(x, steps, (h, c), (initial_h, initial_c), direction, output_sequence)
 
 
 def _activation(context: Context, parameter: str, name: str) -> str:
     """Return the name as the tables have it; MIL's case does not matter."""
-    return context.one_of(parameter, name.lower(), tuple(ACTIVATIONS))
+    known = context.one_of(parameter, name.lower(), tuple(ACTIVATIONS))
+    return "tanh" if known == "scaled_tanh" else known
 
 
 def _results(
@@ -268,6 +271,7 @@ def _results(
     steps: Output,
     last: Sequence[Output],
     starts: Sequence[Output],
+    direction: str,
     output_sequence: bool,
 ) -> list[Output]:
     """Return every step or the last hidden state, and the last states.
@@ -285,7 +289,12 @@ def _results(
             graph.output(op.select(is_empty, start, value))
             for start, value in zip(starts, last, strict=True)
         ]
-    return [steps if output_sequence else graph.unsqueeze(last[0], 0), *last]
+    if not output_sequence:
+        steps = graph.unsqueeze(last[0], 0)
+    elif direction == "reverse":
+        end, back = graph.integers(-(2**31)), graph.integers(-1)
+        steps = graph.output(op.slice(steps, back, end, back, graph.integers(0)))
+    return [steps, *last]
 
 
 def _present(context: Context, name: str, value: Array | None) -> Array:
