@@ -139,7 +139,7 @@ def test_a_manifest_that_is_no_object_is_refused(package: Path, manifest: bytes)
     ("kind", "words"),
     [
         ("neuralNetwork", "a neural network"),
-        ("pipeline", "a pipeline"),
+        ("supportVectorClassifier", "a support vector machine"),
         ("treeEnsembleClassifier", "a tree ensemble classifier"),
         ("scaler", "scaler"),
         (None, "no model at all"),

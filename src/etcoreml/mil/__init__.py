@@ -1,7 +1,6 @@
 """Core ML's Model Intermediate Language: the frozen program, its loaders and its validity rules."""
 
-from etcoreml.mil.open import Model, open_model
-from etcoreml.mil.package import load_package
+from etcoreml.mil.open import load_model, load_package, open_model
 from etcoreml.mil.pipeline import NonMaximumSuppression, Pipeline, Stage
 from etcoreml.mil.program import (
     Block,
@@ -16,6 +15,7 @@ from etcoreml.mil.program import (
     StateType,
     TensorType,
 )
+from etcoreml.mil.specification import Model
 
 __all__ = [
     "Block",
@@ -33,6 +33,7 @@ __all__ = [
     "Stage",
     "StateType",
     "TensorType",
+    "load_model",
     "load_package",
     "open_model",
 ]

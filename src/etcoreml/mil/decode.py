@@ -2,33 +2,32 @@
 
 Enters: ``Model`` messages and a way to read weights. Leaves: :class:`MilProgram`.
 
-Source: coremltools 9.0 ``MIL.proto``, ``Model.proto``, ``FeatureTypes.proto``; which field of
+Source: coremltools 9.0 ``MIL.proto`` and ``Model.proto``; which field of
 ``TensorValue`` holds which dtype was read off coremltools' writer and off Apple's files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from etcoreml.errors import ModelError
+from etcoreml.mil.features import decode_signature
 from etcoreml.mil.program import (
     Argument,
     Array,
     Block,
     Constant,
     DictionaryType,
-    Feature,
     Function,
-    ImageFormat,
     ListType,
     MilProgram,
     Operation,
     Output,
-    Signature,
     StateType,
     StringType,
     TensorType,
@@ -43,16 +42,6 @@ ReadBlob = Callable[[str, int, DType, tuple[int, ...], str], Array]
 """(file name, offset in bytes, dtype, shape, name of the value) -> array."""
 
 _STRING = 2
-_COLOR_SPACES = MappingProxyType({10: "GRAYSCALE", 20: "RGB", 30: "BGR", 40: "GRAYSCALE_FLOAT16"})
-_ARRAY_DTYPES = MappingProxyType(
-    {
-        65552: BY_NAME["fp16"],
-        65568: BY_NAME["fp32"],
-        65600: BY_NAME["fp64"],
-        131104: BY_NAME["int32"],
-        131080: BY_NAME["int8"],
-    }
-)
 
 
 def decode_model(model: Message, read_blob: ReadBlob) -> MilProgram:
@@ -71,9 +60,9 @@ def decode_model(model: Message, read_blob: ReadBlob) -> MilProgram:
         name: _function(name, message, read_blob)
         for name, message in sorted(model.mlProgram.functions.items())
     }
-    signatures = {f.name: _signature(f) for f in description.functions}
+    signatures = {f.name: decode_signature(f) for f in description.functions}
     if not signatures:
-        signatures = {"main": _signature(description)}
+        signatures = {"main": decode_signature(description)}
     default = description.defaultFunctionName or "main"
     if default not in functions:
         msg = "the model's default function does not exist"
@@ -241,7 +230,7 @@ def _static(type_: TensorType, what: str) -> tuple[int, ...]:
 
 def _tensor(message: Message, type_: TensorType, what: str) -> Array:
     shape, dtype = _static(type_, what), type_.dtype
-    count = int(np.prod(shape, dtype=np.int64))
+    count = math.prod(shape)
     field = message.WhichOneof("value")
     values = getattr(message, field).values if field else b""
     found = len(values)
@@ -256,54 +245,10 @@ def _tensor(message: Message, type_: TensorType, what: str) -> Array:
     if found != count:
         msg = f"{what}: wrong number of elements for {type_}"
         raise ModelError(msg, found=found, expected=count)
-    array = np.array(values, dtype=dtype.storage).reshape(shape)
+    try:
+        array = np.array(values, dtype=dtype.storage).reshape(shape)
+    except (OverflowError, ValueError, TypeError) as error:
+        msg = f"{what}: the elements are no numbers of type {type_}"
+        raise ModelError(msg, found=error) from error
     array.flags.writeable = False
     return array
-
-
-def _signature(message: Message) -> Signature:
-    return Signature(
-        inputs=tuple(_feature(item) for item in message.input),
-        outputs=tuple(_feature(item) for item in message.output),
-        states=tuple(_feature(item) for item in message.state),
-        predicted_feature=message.predictedFeatureName,
-        predicted_probabilities=message.predictedProbabilitiesName,
-    )
-
-
-def _feature(message: Message) -> Feature:
-    kind = (message.type.WhichOneof("Type") or "").removesuffix("Type")
-    details: Mapping[str, Any] = {}
-    if kind in ("multiArray", "state"):
-        array = message.type.multiArrayType if kind == "multiArray" else message.type.stateType
-        details = _array(array if kind == "multiArray" else array.arrayType)
-    elif kind == "image":
-        image = message.type.imageType
-        color = _COLOR_SPACES.get(image.colorSpace, "INVALID")
-        details = {"image": ImageFormat(image.height, image.width, color)}
-    return Feature(
-        name=message.name,
-        kind=kind,
-        optional=message.type.isOptional,
-        description=message.shortDescription,
-        **details,
-    )
-
-
-def _array(message: Message) -> dict[str, Any]:
-    flexibility = message.WhichOneof("ShapeFlexibility")
-    enumerated: tuple[tuple[int, ...], ...] = ()
-    ranges: tuple[tuple[int, int | None], ...] = ()
-    if flexibility == "enumeratedShapes":
-        enumerated = tuple(tuple(item.shape) for item in message.enumeratedShapes.shapes)
-    elif flexibility == "shapeRange":
-        ranges = tuple(
-            (int(item.lowerBound), None if item.upperBound < 0 else int(item.upperBound))
-            for item in message.shapeRange.sizeRanges
-        )
-    return {
-        "dtype": _ARRAY_DTYPES.get(message.dataType),
-        "shape": tuple(message.shape),
-        "ranges": ranges,
-        "enumerated": enumerated,
-    }

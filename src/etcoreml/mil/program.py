@@ -177,6 +177,21 @@ def unpack_bits(packed: Array, dtype: DType, shape: tuple[int, ...]) -> Array:
     return values.reshape(shape)
 
 
+def pack_bits(values: Array, dtype: DType) -> Array:
+    """Pack elements of fewer than 8 bits: the inverse of :func:`unpack_bits`.
+
+    Args:
+        values: ``(*)`` integers in the range of ``dtype``.
+        dtype: A packed dtype.
+
+    Returns:
+        ``(nbytes,)`` uint8.
+    """
+    flat = values.reshape(-1, 1).view(np.uint8)
+    bits = (flat >> np.arange(dtype.bits, dtype=np.uint8)) & 1
+    return np.packbits(bits.ravel(), bitorder="little")
+
+
 Argument = Union[str, Constant]  # noqa: UP007 - as above
 """An operand: the name of a value, or a constant written in place."""
 

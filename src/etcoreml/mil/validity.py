@@ -10,6 +10,7 @@ demands of its operands is the translator's business.
 from __future__ import annotations
 
 from etcoreml.errors import ModelError
+from etcoreml.mil.pipeline import NonMaximumSuppression, Pipeline, Stage
 from etcoreml.mil.program import Block, Function, MilProgram, Operation
 
 
@@ -25,6 +26,48 @@ def check_program(program: MilProgram) -> None:
         raise ModelError(msg)
     for function in program.functions.values():
         _check_function(function)
+
+
+def check_pipeline(pipeline: Pipeline) -> None:
+    """Check that every feature a stage or the pipeline's result needs is there by then.
+
+    Raises:
+        ModelError: One is not, two stages share a name, or there is no stage; the message names
+            stage and feature.
+    """
+    if not pipeline.stages:
+        msg = "the pipeline has no stage"
+        raise ModelError(msg)
+    known = {feature.name for feature in pipeline.signature.inputs}
+    names: set[str] = set()
+    for stage in pipeline.stages:
+        if stage.name in names:
+            msg = "two stages of the pipeline have one name"
+            raise ModelError(msg, found=repr(stage.name))
+        names.add(stage.name)
+        missing = [name for name in _needs(stage) if name not in known]
+        if missing:
+            msg = f"stage {stage.name!r} of the pipeline takes what nothing before it gives"
+            raise ModelError(msg, found=", ".join(missing))
+        known.update(feature.name for feature in stage.signature.outputs)
+        if isinstance(stage.model, NonMaximumSuppression):
+            known.update((stage.model.confidence_output, stage.model.coordinates_output))
+    missing = [f.name for f in pipeline.signature.outputs if f.name not in known]
+    if missing:
+        msg = "the pipeline returns what no stage gives"
+        raise ModelError(msg, found=", ".join(missing))
+
+
+def _needs(stage: Stage) -> list[str]:
+    """Return the features a stage cannot do without."""
+    needed = [feature.name for feature in stage.signature.inputs if not feature.optional]
+    if not isinstance(stage.model, NonMaximumSuppression):
+        return needed
+    # Its thresholds have values of their own, whatever the description says.
+    model = stage.model
+    thresholds = {model.iou_threshold_input, model.confidence_threshold_input}
+    needed = [name for name in needed if name not in thresholds]
+    return list(dict.fromkeys([*needed, model.confidence_input, model.coordinates_input]))
 
 
 def _check_function(function: Function) -> None:

@@ -13,6 +13,7 @@ Layout (MILBlob storage format 2, little-endian), verified against coremltools 9
 
 from __future__ import annotations
 
+import math
 import struct
 from types import MappingProxyType
 
@@ -109,7 +110,7 @@ class WeightFile:
             found = _DTYPES.get(number, f"unknown number {number}")
             msg = f"{where}: wrong dtype"
             raise WeightError(msg, found=found, expected=dtype)
-        count = int(np.prod(shape, dtype=np.int64))
+        count = math.prod(shape)
         if nbytes != dtype.nbytes(count):
             msg = f"{where}: wrong size for {dtype}{list(shape)}"
             raise WeightError(
@@ -132,11 +133,18 @@ def view(data: memoryview | bytes, dtype: DType, shape: tuple[int, ...]) -> Arra
 
     Bytes inside a .pte may start anywhere; misaligned ones are copied, because OpenVINO's
     kernels may assume natural alignment.
+
+    Raises:
+        WeightError: NumPy cannot represent ``shape``.
     """
     storage = BY_NAME["uint8"].storage if dtype.is_packed else dtype.storage
     array: Array = np.frombuffer(data, storage)
     if not array.flags.aligned:
         array = array.copy()
-    array = array if dtype.is_packed else array.reshape(shape)
+    try:
+        array = array if dtype.is_packed else array.reshape(shape)
+    except ValueError as error:  # an empty array of dimensions past what an address can hold
+        msg = f"a tensor of shape {list(shape)} cannot exist"
+        raise WeightError(msg, found=error) from error
     array.flags.writeable = False
     return array
