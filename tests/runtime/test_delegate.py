@@ -28,6 +28,7 @@ from etcoreml.errors import (
     CompileSpecError,
     EtCoreMLError,
     ModelError,
+    ModelTypeError,
     PackageError,
 )
 from etcoreml.runtime.binding import BoundMethod
@@ -133,11 +134,19 @@ def blob_of(children: Mapping[str, Any]) -> bytes:
     return write_blob(Directory.from_mapping(ROOT_NAME, children))
 
 
-def test_compiled_models_are_refused() -> None:
-    children = {"metadata.json": METADATA, "model.mlmodelc": {"model.mil": b"program"}}
-    with pytest.raises(PackageError, match=r"model\.mlmodelc.*portable engine") as caught:
+COMPILED = b"""program(1.3)
+{ func main<ios17>(tensor<fp32, [2]> x) { tensor<fp32, [2]> y = relu(x = x); } -> (y); }"""
+
+
+def test_compiled_models_run() -> None:
+    children = {"metadata.json": METADATA, "model.mlmodelc": {"model.mil": COMPILED}}
+    load(blob_of(children))
+
+
+def test_compiled_models_without_a_program_are_refused() -> None:
+    children = {"metadata.json": METADATA, "model.mlmodelc": {"model.espresso.net": b"{}"}}
+    with pytest.raises(ModelTypeError, match=r"method 'forward'.*found a neural network"):
         load(blob_of(children))
-    assert "MODEL_TYPE.MODEL" in str(caught.value.hint)
 
 
 def test_blob_without_a_model() -> None:

@@ -93,7 +93,6 @@ def _delegate(delegate: PteDelegate, program: PteProgram) -> dict[str, Any]:
 
 
 def _core_ml(delegate: PteDelegate, program: PteProgram) -> dict[str, Any]:
-    from etcoreml.blob import Directory
     from etcoreml.mil import load_package
     from etcoreml.runtime.metadata import parse_debug_handles
     from etcoreml.runtime.payload import open_payload
@@ -112,9 +111,8 @@ def _core_ml(delegate: PteDelegate, program: PteProgram) -> dict[str, Any]:
     }
     if directory.find("debug_info.json") is not None:
         document["aten_nodes"] = len(parse_debug_handles(directory.read("debug_info.json")))
-    package = directory.find("model.mlpackage")
-    if isinstance(package, Directory):
-        model = load_package(package)
+    if payload.model is not None:
+        model = load_package(payload.model)
         entry = model.functions[payload.function or model.default_function]
         ops = Counter(op.type for op in entry.block.operations if op.type != "const")
         document |= {

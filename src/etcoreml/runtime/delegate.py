@@ -14,7 +14,7 @@ from etcoreml.engine.devices import PREFERENCES
 from etcoreml.errors import CompileSpecError, EtCoreMLError, PackageError
 from etcoreml.mil import load_package
 from etcoreml.runtime.binding import BoundMethod
-from etcoreml.runtime.payload import NamedData, open_payload
+from etcoreml.runtime.payload import MODELS, NamedData, Payload, open_payload
 
 COMPUTE_UNITS = tuple(PREFERENCES)
 
@@ -48,7 +48,7 @@ def init(
     with _located(f"method '{method}'"):
         compute_unit = _compute_unit(compile_specs, options)
         payload = open_payload(processed, named_data)
-        program = load_package(_package(payload.directory))
+        program = load_package(_model(payload))
         session = compile_function(
             program,
             function=payload.function,
@@ -58,20 +58,13 @@ def init(
         return BoundMethod(session, payload.method)
 
 
-def _package(directory: Directory) -> Directory:
-    package = directory.find("model.mlpackage")
-    if isinstance(package, Directory):
-        return package
-    if directory.find("model.mlmodelc") is not None:
-        raise PackageError(
-            "the blob holds a compiled model (model.mlmodelc), which the portable engine "
-            "cannot read yet",
-            hint="Lower with model_type=CoreMLBackend.MODEL_TYPE.MODEL to run it here.",
-        )
+def _model(payload: Payload) -> Directory:
+    if payload.model is not None:
+        return payload.model
     raise PackageError(
         "the blob holds no model",
-        found=", ".join(sorted(directory.children)) or "an empty directory",
-        expected="a directory model.mlpackage",
+        found=", ".join(sorted(payload.directory.children)) or "an empty directory",
+        expected=f"a directory {' or '.join(MODELS)}",
     )
 
 

@@ -10,6 +10,9 @@ from etcoreml.blob import Directory, is_reference, read_blob, read_reference
 from etcoreml.errors import BlobReferenceError
 from etcoreml.runtime.metadata import MethodMetadata, ModelMetadata, parse_metadata
 
+MODELS = ("model.mlpackage", "model.mlmodelc")
+"""Names of a model's folder in a blob: as it was written, or compiled."""
+
 
 class NamedData(Protocol):
     """The program's named data, as the bridge lends it or a parsed .pte holds it."""
@@ -45,6 +48,15 @@ class Payload:
             PackageError: The blob has no such function.
         """
         return self.metadata.method(self.function)
+
+    @property
+    def model(self) -> Directory | None:
+        """The model's folder; the package where both it and a compiled model are there."""
+        for name in MODELS:
+            node = self.directory.find(name)
+            if isinstance(node, Directory):
+                return node
+        return None
 
 
 def open_payload(processed: bytes | memoryview, named_data: NamedData) -> Payload:
