@@ -13,10 +13,11 @@ import gc
 import io
 import tempfile
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
 import numpy as np
 import pytest
@@ -30,6 +31,10 @@ from etcoreml.mil.validity import check_program
 from etcoreml.mil.weights import WeightFile
 
 Array = Any
+
+Varies = Union[bool, Mapping[str, Mapping[int, str]]]  # noqa: UP007 - evaluated by Python 3.10
+"""Whether all dimensions vary; or, by input and axis, the labels of those that do. Dimensions of
+one label are equal."""
 
 SPEC_VERSIONS = {"iOS15": 6, "iOS16": 7, "iOS17": 8, "iOS18": 9}
 
@@ -157,7 +162,7 @@ def mil_function(
     inputs: Mapping[str, Array],
     build: Callable[..., Any],
     opset: str,
-    varies: bool = False,
+    varies: Varies = False,
     states: Mapping[str, Any] | None = None,
 ) -> Any:
     """Build a coremltools program of one function.
@@ -166,13 +171,21 @@ def mil_function(
         inputs: An example of each input; its dtype and shape become the declared ones.
         build: Called with a Var for each input, returns a Var or a sequence of them.
         opset: ``iOS15`` to ``iOS18``.
-        varies: Whether every dimension is declared as varying.
+        varies: Whether every dimension is declared as varying, or which ones.
         states: Placeholders of states, given to ``build`` after the inputs.
     """
     mil, target = _mil(), getattr(coremltools().target, opset)
+    symbols: dict[str, Any] = defaultdict(mil.get_new_symbol)
+
+    def size(name: str, axis: int, fixed: int) -> Any:
+        if isinstance(varies, bool):
+            return mil.get_new_symbol() if varies else fixed
+        label = varies.get(name, {}).get(axis)
+        return fixed if label is None else symbols[label]
+
     placeholders = {
         name: mil.Builder.placeholder(
-            tuple(mil.get_new_symbol() for _ in array.shape) if varies else array.shape,
+            tuple(size(name, axis, fixed) for axis, fixed in enumerate(array.shape)),
             dtype=_builtin(array),
             allow_rank0_input=True,
         )
@@ -268,7 +281,7 @@ def _regroup(inputs: Mapping[str, Any], flat: list[Any]) -> dict[str, Any]:
 
 
 def run(
-    case: Case, dtype: Any = np.float32, varies: bool = False, numerics: str = "fast"
+    case: Case, dtype: Any = np.float32, varies: Varies = False, numerics: str = "fast"
 ) -> tuple[list[Array], Session]:
     """Run a case on the engine; returns its outputs in order, and the session."""
     inputs = {name: _cast(value, dtype) for name, value in case.inputs.items()}
@@ -319,7 +332,7 @@ def _value_inference(case: Case, inputs: dict[str, Any], params: dict[str, Any])
     return found
 
 
-def check(case: Case, dtype: Any = np.float32, varies: bool = False) -> None:
+def check(case: Case, dtype: Any = np.float32, varies: Varies = False) -> None:
     """Hold the engine to the oracle: shape, dtype and numbers."""
     found, session = run(case, dtype, varies)
     wanted = expected(case, dtype)

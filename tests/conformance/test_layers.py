@@ -54,6 +54,7 @@ WHOLE_PATH = {
     "test_readme.py": "the README's commands",
     "blob/test_interop.py": "blobs against executorch's own helper",
     "engine/test_networks.py": "networks through all translators",
+    "engine/test_varying_shapes.py": "all families, with shapes that vary in part",
     "runtime/test_interop.py": "programs lowered by upstream",
     "runtime/test_processes.py": "fork, interrupts and exits",
     "runtime/test_threads.py": "programs shared by threads",

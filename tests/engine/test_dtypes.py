@@ -96,20 +96,21 @@ def _moved(dtype: str) -> tuple[Case, ...]:
             varies=False,
         ),
     ]
+    cases.append(
+        Case(
+            "sliding_windows",
+            {"x": x},
+            {"axis": 1, "size": 2},
+            0,
+            dtype,
+            lambda x, **_: np.stack([x[:, :2], x[:, 1:]], 1),
+            "iOS17",
+        )
+    )
     if dtype != "bool":
         # Distinct numbers: of equal ones any may come first.
         ranked = rng(7).permutation(_spread(dtype, 24)).reshape(6, 4)
         cases += [
-            Case(
-                "sliding_windows",
-                {"x": x},
-                {"axis": 1, "size": 2},
-                0,
-                dtype,
-                lambda x, **_: np.stack([x[:, :2], x[:, 1:]], 1),
-                "iOS17",
-                varies=False,
-            ),
             Case("topk", {"x": ranked}, {"k": 2, "axis": 0}, 0, dtype, _two_largest, "iOS17"),
             Case("gather", {"x": flat, "indices": _a(1, 0)}, {"axis": 1}, 0, dtype, None, "iOS17"),
             Case(
@@ -275,6 +276,60 @@ _INTEGERS_OF_FLOATS = (
 )
 
 
+_IMAGES = (
+    Case(
+        "affine",
+        {"x": normal(1, 2, 3, 4), "transform_matrix": np.array([[1, 0, 0, 0, 1, 0]], np.float32)},
+        {
+            "output_height": 3,
+            "output_width": 4,
+            "sampling_mode": "bilinear",
+            "padding_mode": "constant",
+            "padding_value": np.float32(0),
+            "coordinates_mode": "normalized_minus_one_to_one",
+            "align_corners": True,
+        },
+        1e-5,
+        "identity",
+        lambda x, **_: x,
+    ),
+    Case(
+        "crop_resize",
+        {
+            "x": normal(2, 2, 5, 6),
+            "boxes": _a(1, 1, 3, 4, 0, 2, 2, 5, dtype="uint16").reshape(2, 4),
+            "box_indices": _a(1, 0, dtype="uint16"),
+        },
+        {
+            "target_height": 3,
+            "target_width": 4,
+            "normalized_coordinates": False,
+            "box_coordinate_mode": "CORNERS_HEIGHT_FIRST",
+            "sampling_mode": "STRICT_ALIGN_CORNERS",
+        },
+        1e-5,
+        "uint16 boxes",
+        lambda x, **_: np.stack([x[1, :, 1:4, 1:5], x[0, :, 0:3, 2:6]]),
+        "iOS17",
+        fp16=False,
+        varies=False,
+    ),
+    *(
+        Case(
+            "resize",
+            {"x": normal(2, 3, 4), "shape": _a(6, 8, dtype=dtype)},
+            {"resized_dims": np.uint32(2), "interpolation_mode": "NEAREST_NEIGHBOR"},
+            0,
+            f"{dtype} shape",
+            lambda x, **_: x.repeat(2, 1).repeat(2, 2),
+            "iOS17",
+            fp16=False,
+        )
+        for dtype in ("int16", "uint16")
+    ),
+)
+
+
 def _indexed(dtype: str) -> tuple[Case, ...]:
     """Indices, lengths, positions and shapes of a narrow dtype."""
     x = normal(3, 4)
@@ -380,6 +435,7 @@ def _corner_update(x: Any, update: Any, **_: Any) -> Any:
 CASES = (
     *(case for dtype in MOVED for case in _moved(dtype)),
     *_INTEGERS_OF_FLOATS,
+    *_IMAGES,
     *(case for dtype in NARROW for case in _indexed(dtype)),
 )
 

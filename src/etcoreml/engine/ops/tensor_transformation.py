@@ -275,15 +275,14 @@ def _masked(values: Output, mask: Sequence[bool], edge: Sequence[int]) -> Output
 
 
 @translates("sliding_windows", spec="iOS15.sliding_windows, iOS17.sliding_windows")
-def sliding_windows(x: Output, axis: int, size: int, context: Context, stride: int = 1) -> Any:
+def sliding_windows(x: Output, axis: int, size: int, stride: int = 1) -> Any:
     """Return windows of ``size`` along ``axis``, ``stride`` apart, in a new dimension after it."""
     position = graph.axis_of(axis, graph.rank(x))
-    length = graph.known_size(x, position)
-    if length is None:
-        raise context.unsupported("axis", axis, "a dimension of fixed size")
-    starts = np.arange((length - size) // stride + 1, dtype=np.int64) * stride
-    windows = starts[:, None] + np.arange(size, dtype=np.int64)
-    return op.gather(x, op.constant(windows), graph.integer(position))
+    length = graph.scalar(graph.size_of(x, position))
+    stop = op.add(length, graph.integer(1 - size))
+    starts = op.range(graph.integer(0), stop, graph.integer(stride), "i64").output(0)
+    windows = op.add(graph.unsqueeze(starts, 1), graph.integers(*range(size)))
+    return op.gather(x, windows, graph.integer(position))
 
 
 @translates("transpose", spec="iOS15.transpose, iOS17.transpose")
