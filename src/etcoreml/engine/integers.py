@@ -139,7 +139,7 @@ def power(x: Output, y: Output) -> Output:
     """
     known = _known(y)
     if known is not None and known.size == 1 and known.item() >= 0:
-        return _known_power(x, int(known.item()), graph.shape_of(y))
+        return _known_power(x, int(known.item()), y)
     is_negative = _is_negative(y)
     exponent = graph.output(op.absolute(y))
     result = graph.output(op.broadcast(number(1), graph.shape_of(y)))
@@ -155,7 +155,7 @@ def power(x: Output, y: Output) -> Output:
     return graph.output(op.multiply(result, graph.convert(is_whole, Type.i32)))
 
 
-def _known_power(x: Output, exponent: int, shape: Output) -> Output:
+def _known_power(x: Output, exponent: int, y: Output) -> Output:
     result: Output | None = None
     square = x
     while exponent:
@@ -166,8 +166,10 @@ def _known_power(x: Output, exponent: int, shape: Output) -> Output:
             square = graph.output(op.multiply(square, square))
     if result is None:
         result = graph.output(op.broadcast(number(1), graph.shape_of(x)))
+    if graph.rank(y) == 0:
+        return result
     # The exponent broadcasts like any operand.
-    return graph.output(op.broadcast(result, shape, "bidirectional"))
+    return graph.output(op.broadcast(result, graph.shape_of(y), "bidirectional"))
 
 
 def _known(x: Output) -> Any:

@@ -52,6 +52,7 @@ CASES = (
     Case("pow", {"x": POSITIVE, "y": Y}),
     Case("pow", {"x": X, "y": np.float32(2.0)}, why="square of negatives"),
     Case("pow", {"x": J, "y": np.array([3], np.int32)}, why="int32"),
+    Case("pow", {"x": J}, {"y": np.int32(3)}, why="int32 of a constant of rank 0"),
     *(Case(op, {"x": A, "y": B}) for op in ("logical_and", "logical_or", "logical_xor")),
 )
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from tests.cases import Case, normal, numbers_of
+import numpy as np
 
+from tests.cases import Case, integers, normal, numbers_of
+
+WHOLE = integers(-9, 9, 4, 5)
 W, BIAS = normal(6, 4, seed=1) / 2, normal(6, seed=2)
 
 CASES = (
@@ -11,7 +14,23 @@ CASES = (
     Case("linear", {"x": normal(2, 3, 4)}, {"weight": W, "bias": BIAS}, why="rank 3"),
     Case("linear", {"x": normal(4)}, {"weight": W, "bias": BIAS}, why="rank 1"),
     Case("linear", {"x": normal(3, 4)}, {"weight": W}, why="no bias"),
+    Case(
+        "linear",
+        {"x": normal(3, 4)},
+        {"weight": WHOLE.T, "bias": np.arange(5, dtype=np.int32)},
+        why="int32 weights",
+        expect=lambda x, weight, bias: x @ weight.T + bias,
+        opset="iOS17",
+    ),
     Case("matmul", {"x": normal(3, 4), "y": normal(4, 5, seed=1)}),
+    Case(
+        "matmul",
+        {"x": normal(3, 4)},
+        {"y": WHOLE},
+        why="int32 weights",
+        expect=lambda x, y: x @ y,
+        opset="iOS17",
+    ),
     Case("matmul", {"x": normal(2, 3, 4), "y": normal(4, 5, seed=1)}, why="broadcast batch"),
     Case(
         "matmul",

@@ -66,6 +66,11 @@ def test_uniform_fills_its_range(dtype: Any) -> None:
     np.testing.assert_allclose(shares, 0.1, atol=5 * np.sqrt(0.09 / wide.size))
 
 
+def test_an_empty_range_is_one_number() -> None:
+    found = _numbers(_seeded("random_uniform", 7, low=np.float32(1.5), high=np.float32(1.5)))
+    np.testing.assert_array_equal(found, np.full(BIG, 1.5, np.float32))
+
+
 def test_normal_has_its_moments() -> None:
     found = _numbers(KINDS["random_normal"]).astype(np.float64)
     z = (found - 1) / 2

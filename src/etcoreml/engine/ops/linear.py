@@ -22,7 +22,7 @@ def linear(
 
     Args:
         x: ``(*D, D_in)`` fp16 | fp32.
-        weight: ``(D_out, D_in)``.
+        weight: ``(D_out, D_in)``; since iOS17 it may be int32, as may ``bias``.
         context: The translation.
         bias: ``(D_out,)``.
 
@@ -36,21 +36,26 @@ def linear(
         if packed is not None:
             return kernels.linear(x, packed, bias)
         weight = weight.build() if isinstance(weight, Weight) else graph.constant(weight)
-    y = op.matmul(x, weight, False, True)
-    return y if bias is None else op.add(y, bias)
+    type_ = x.get_element_type()
+    y = op.matmul(x, graph.convert(weight, type_), False, True)
+    return y if bias is None else op.add(y, graph.convert(bias, type_))
 
 
 @translates("matmul", spec="iOS15.matmul, iOS17.matmul")
-def matmul(x: Output, y: Output, transpose_x: bool = False, transpose_y: bool = False) -> Any:
+def matmul(
+    x: Output, y: Output, context: Context, transpose_x: bool = False, transpose_y: bool = False
+) -> Any:
     """Multiply matrices with NumPy's rules for batches and vectors; fp16 | fp32 | int32.
 
     Args:
         x: ``(*, a, b)`` or ``(b,)``.
-        y: ``(*, b, c)`` or ``(b,)``.
+        y: ``(*, b, c)`` or ``(b,)``; a constant may be of another dtype than the result.
+        context: The translation.
         transpose_x: Swap the last two dimensions of ``x`` first.
         transpose_y: Swap the last two dimensions of ``y`` first.
     """
-    return op.matmul(x, y, transpose_x, transpose_y)
+    type_ = context.element_type()
+    return op.matmul(graph.convert(x, type_), graph.convert(y, type_), transpose_x, transpose_y)
 
 
 _BATCHED = {"abcd,adce->abce": ((0, 2, 1, 3), (0, 2, 1, 3)), "abc,cbd->abd": ((1, 0, 2), (1, 0, 2))}

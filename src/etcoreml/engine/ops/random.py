@@ -24,7 +24,7 @@ _GLOBAL_SEED = 0xC0DE
 
 @translates("random_uniform", spec="iOS15.random_uniform")
 def random_uniform(shape: Output, low: float = 0.0, high: float = 1.0, seed: int = -1) -> Any:
-    """Return numbers uniform over ``[low, high)``.
+    """Return numbers uniform over ``[low, high)``, or ``low`` if that is empty.
 
     Args:
         shape: ``(K,)`` int32 sizes of the result.
@@ -32,6 +32,8 @@ def random_uniform(shape: Output, low: float = 0.0, high: float = 1.0, seed: int
         high: Of the same dtype.
         seed: Negative for other numbers in each process.
     """
+    if low == high:  # OpenVINO would make these the ends of its own range, and refuse it
+        return op.broadcast(graph.floats(low), shape)
     unit = _unit(shape, seed)
     return op.add(op.multiply(unit, graph.floats(high - low)), graph.floats(low))
 
