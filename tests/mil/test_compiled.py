@@ -3,6 +3,7 @@ very form of published models."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from etcoreml.blob import Directory
-from etcoreml.errors import ModelError, ModelTypeError, PackageError, WeightError
+from etcoreml.errors import EtCoreMLError, ModelError, ModelTypeError, PackageError, WeightError
 from etcoreml.mil import Feature, MilProgram, Pipeline, load_model, load_package, open_model
 from etcoreml.types import FP32
 from tests.cases import mil_builder, mil_function, normal, to_program
@@ -143,6 +144,46 @@ def test_metadata_that_contradicts_is_refused(
 ) -> None:
     with pytest.raises(PackageError, match=words):
         load_model(folder(compiled_files(program, "1.0", metadata(**change))))
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Any:
+    """Yield the path of every part of a JSON value."""
+    yield path
+    if isinstance(value, (dict, list)):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield from places(value[key], (*path, key))
+
+
+def test_whatever_stands_in_metadata_only_ever_raises_our_errors(program: MilProgram) -> None:
+    files = compiled_files(program)
+    image = schema("x", type="Image", height="3", width="32", colorspace="RGB")
+    many = [schema("x", shapeRange="[[3, 3], [32, -1]]", enumeratedShapes="[[3, 32]]"), image]
+    functions = [{"name": "main", "inputSchema": many}]
+    pipeline = {"name": "MLModelType_mlProgram", "structure": [{"name": "x"}]}
+    for described in (metadata(), metadata(functions=functions, modelType=pipeline)):
+        for path in places(described):
+            for value in (
+                None,
+                7,
+                -1e400,
+                "",
+                "[",
+                "[[]]",
+                "9" * 5000,
+                [],
+                [[]],
+                {},
+                {"": []},
+                True,
+            ):
+                whole: Any = json.loads(json.dumps([described]))
+                part: Any = whole
+                for key in (0, *path[:-1]) if path else ():
+                    part = part[key]
+                part[path[-1] if path else 0] = value
+                data = json.dumps(whole).encode()
+                with contextlib.suppress(EtCoreMLError):
+                    load_model(folder({**files, "metadata.json": data}))
 
 
 @pytest.mark.parametrize("data", [b"{", b"[]", b"[1, 2]", b"\xff", b"[[[[[[", b"7"])

@@ -65,7 +65,6 @@ _COLOR_SPACES = MappingProxyType(
         "Grayscale16Half": "GRAYSCALE_FLOAT16",
     }
 )
-_IMAGE_AXES = (-2, -1)
 
 
 def described(metadata: Mapping[str, Any], derived: Signature) -> Signature:
@@ -85,9 +84,8 @@ def described(metadata: Mapping[str, Any], derived: Signature) -> Signature:
         inputs=_features(metadata, "inputSchema", known),
         outputs=_features(metadata, "outputSchema", known),
         states=_features(metadata, "stateSchema", known),
-        predicted_feature=metadata.get("predictedFeatureName") or derived.predicted_feature,
-        predicted_probabilities=metadata.get("predictedProbabilitiesName")
-        or derived.predicted_probabilities,
+        predicted_feature=derived.predicted_feature,
+        predicted_probabilities=derived.predicted_probabilities,
     )
 
 
@@ -163,21 +161,20 @@ def _image(entry: Mapping[str, Any], where: str, derived: Feature | None) -> Ima
     color = _COLOR_SPACES.get(str(entry.get("colorspace")), "INVALID")
     try:
         height, width = int(entry["height"]), int(entry["width"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         msg = f"{where}: the image has no size"
         raise PackageError(msg, expected="height and width") from error
-    if derived is None:
-        return ImageFormat(height, width, color)
-    sizes = tuple(shape[-2:] for shape in derived.enumerated if len(shape) > 1)
-    limits = derived.ranges if len(derived.ranges) > 1 else (None, None)
-    varies = any(low != high for low, high in derived.ranges[-2:])
+    # The last two axes of the program's (N, C, H, W).
+    rows = derived.enumerated if derived else ()
+    limits = derived.ranges[-2:] if derived else ()
+    varies = len(limits) == 2 and any(low != high for low, high in limits)
     return ImageFormat(
         height,
         width,
         color,
-        sizes=sizes,  # type: ignore[arg-type]
-        height_range=limits[_IMAGE_AXES[0]] if varies else None,
-        width_range=limits[_IMAGE_AXES[1]] if varies else None,
+        sizes=tuple((shape[-2], shape[-1]) for shape in rows if len(shape) > 1),
+        height_range=limits[0] if varies else None,
+        width_range=limits[1] if varies else None,
     )
 
 

@@ -246,9 +246,13 @@ def _tensor(message: Message, type_: TensorType, what: str) -> Array:
         msg = f"{what}: wrong number of elements for {type_}"
         raise ModelError(msg, found=found, expected=count)
     try:
-        array = np.array(values, dtype=dtype.storage).reshape(shape)
-    except (OverflowError, ValueError, TypeError) as error:
+        given = np.array(values)
+        array = given.astype(dtype.storage).reshape(shape)
+    except (ValueError, TypeError) as error:
         msg = f"{what}: the elements are no numbers of type {type_}"
         raise ModelError(msg, found=error) from error
+    if count and given.dtype.kind in "iu" and not np.array_equal(given, array.ravel()):
+        msg = f"{what}: the elements are no numbers of type {type_}"
+        raise ModelError(msg, found=f"{given.min()} to {given.max()}")
     array.flags.writeable = False
     return array
