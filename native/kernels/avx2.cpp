@@ -21,7 +21,8 @@ struct Vec {
   static Vec load(const float* p) { return {_mm256_loadu_ps(p)}; }
   static Vec broadcast(float f) { return {_mm256_set1_ps(f)}; }
   static Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
-  static Vec add(Vec a, Vec b) { return {_mm256_add_ps(a.v, b.v)}; }
+  static Vec subtract(Vec a, Vec b) { return {_mm256_sub_ps(a.v, b.v)}; }
+  static Vec multiply(Vec a, Vec b) { return {_mm256_mul_ps(a.v, b.v)}; }
   void store(float* p) const { _mm256_storeu_ps(p, v); }
   float sum() const {
     const __m128 four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));

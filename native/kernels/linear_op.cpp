@@ -9,7 +9,7 @@ namespace etcoreml {
 namespace {
 
 constexpr size_t kHalfInputs = 3;
-constexpr size_t kIndexInputs = 6;
+constexpr size_t kIndexInputs = 5;  // without offset
 
 size_t size(const ov::Tensor& tensor, size_t axis) { return tensor.get_shape()[axis]; }
 
@@ -18,8 +18,10 @@ size_t size(const ov::Tensor& tensor, size_t axis) { return tensor.get_shape()[a
 void CompressedLinear::validate_and_infer_types() {
   const bool is_half = format_ == "fp16";
   NODE_VALIDATION_CHECK(this, is_half || format_ == "index4", "unknown format ", format_);
-  NODE_VALIDATION_CHECK(this, get_input_size() == (is_half ? kHalfInputs : kIndexInputs),
-                        "wrong number of inputs");
+  const bool has_offset = !is_half && get_input_size() == kIndexInputs + 1;
+  NODE_VALIDATION_CHECK(
+      this, get_input_size() == (is_half ? kHalfInputs : kIndexInputs) + (has_offset ? 1 : 0),
+      "wrong number of inputs");
   NODE_VALIDATION_CHECK(this, columns_ > 0 && (is_half || block_ > 0), "wrong sizes");
   for (size_t i = 0; i < get_input_size(); ++i) {
     const auto expected = i == 1 ? ov::element::u8 : ov::element::f32;
@@ -29,17 +31,21 @@ void CompressedLinear::validate_and_infer_types() {
   }
   const auto columns = static_cast<size_t>(columns_);
   const auto padding = kernels::kIndexPadding;
-  const size_t row = is_half ? columns * 2 : (columns + padding - 1) / padding * padding / 2;
+  const size_t padded = (columns + padding - 1) / padding * padding;
+  const size_t row = is_half ? columns * 2 : padded / 2;
   const size_t outputs = get_input_shape(2).at(0);
   NODE_VALIDATION_CHECK(this, get_input_shape(1) == ov::Shape({outputs, row}), "wrong weights");
   if (!is_half) {
     const auto block = static_cast<size_t>(block_);
-    const ov::Shape blocks{outputs, (columns + block - 1) / block};
+    const bool is_power = block >= 8 && (block & (block - 1)) == 0;
+    NODE_VALIDATION_CHECK(this, block % padding == 0 || (block < padding && is_power),
+                          "wrong size of a block: ", block);
+    const ov::Shape blocks{outputs, (padded + block - 1) / block};
     const size_t tables = get_input_shape(3).at(0);
     NODE_VALIDATION_CHECK(this, tables > 0 && outputs % tables == 0, "wrong number of tables");
     NODE_VALIDATION_CHECK(this, get_input_shape(3) == ov::Shape({tables, 16}), "wrong tables");
-    NODE_VALIDATION_CHECK(this, get_input_shape(4) == blocks && get_input_shape(5) == blocks,
-                          "wrong scales");
+    NODE_VALIDATION_CHECK(this, get_input_shape(4) == blocks, "wrong scales");
+    NODE_VALIDATION_CHECK(this, !has_offset || get_input_shape(5) == blocks, "wrong offsets");
   }
   auto shape = get_input_partial_shape(0);
   NODE_VALIDATION_CHECK(this, shape.rank().is_static() && shape.rank().get_length() > 0,
@@ -90,7 +96,7 @@ bool CompressedLinear::evaluate(ov::TensorVector& outputs, const ov::TensorVecto
     p.table = inputs[3].data<const float>();
     p.rows_per_table = p.outputs / size(inputs[3], 0);
     p.scale = inputs[4].data<const float>();
-    p.shift = inputs[5].data<const float>();
+    p.offset = inputs.size() > kIndexInputs ? inputs[5].data<const float>() : nullptr;
     p.block = static_cast<size_t>(block_);
   }
   kernels::run(p);

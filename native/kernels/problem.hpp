@@ -24,10 +24,10 @@ struct Problem {
   const float* bias;  // (outputs,)
   Format format;
   const uint8_t* weights;
-  // Of kIndex4: W[n, k] = table[n / rows_per_table][index] * scale[n, k / block] + shift[...].
+  // Of kIndex4: W[n, k] = (table[n / rows_per_table][index] - offset[n, k / block]) * scale[...].
   const float* table;    // (outputs / rows_per_table, 16)
-  const float* scale;    // (outputs, ceil(columns / block))
-  const float* shift;    // as scale
+  const float* scale;    // (outputs, padded columns / block, rounded up)
+  const float* offset;   // as scale; null for zero
   size_t rows_per_table;
   size_t block;  // 8 to 64 and a power of two, or a multiple of kIndexPadding
 };

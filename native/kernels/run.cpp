@@ -45,14 +45,18 @@ void parallel(size_t tasks, const Body& body) {
 
 void run_rows(const Kernels& k, const Problem& p, size_t first_row, size_t rows) {
   const size_t columns = blocks_of(p.columns, k.group) * k.group;
-  float* const spread = spread_buffer.reserve(rows * columns);
-  k.spread(p, first_row, rows, spread);
+  const float* spread = p.x + first_row * columns;
+  if (p.format != Format::kHalf || p.columns != columns) {
+    float* const copy = spread_buffer.reserve(rows * columns);
+    k.spread(p, first_row, rows, copy);
+    spread = copy;
+  }
   const auto threads = static_cast<size_t>(tbb::this_task_arena::max_concurrency());
   if (rows <= kFewRows) {
     // Enough tasks to even out threads of different speed.
     const size_t tasks = threads == 1 ? 1 : std::min(threads * 4, blocks_of(p.outputs, 32));
     return parallel(tasks, [&](size_t i) {
-      const size_t step = blocks_of(blocks_of(p.outputs, tasks), 4) * 4;
+      const size_t step = blocks_of(blocks_of(p.outputs, tasks), 8) * 8;
       const size_t first = std::min(i * step, p.outputs);
       k.few(p, first_row, rows, spread, first, std::min(first + step, p.outputs));
     });

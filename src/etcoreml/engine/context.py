@@ -8,7 +8,7 @@ from openvino import Type
 
 from etcoreml.engine.dtypes import compute_type
 from etcoreml.errors import UnsupportedOpError
-from etcoreml.mil.program import Operation, TensorType
+from etcoreml.mil.program import Constant, Operation, TensorType
 
 if TYPE_CHECKING:
     from etcoreml.engine.scope import Scope
@@ -36,6 +36,22 @@ class Context:
     def ios(self) -> int:
         """The opset as a release of iOS: 15 for ``CoreML5`` to 18 for ``CoreML8``."""
         return self.scope.translation.ios
+
+    def constant(self, name: str) -> Constant | None:
+        """Return an operand as the program stores it; None if it is computed or absent."""
+        operands = self.operation.inputs.get(name, ())
+        if len(operands) != 1:
+            return None
+        (operand,) = operands
+        value = self.scope.resolve(operand) if isinstance(operand, str) else operand
+        return value if isinstance(value, Constant) else None
+
+    @property
+    def is_faithful(self) -> bool:
+        """Whether fp16 results must be those of exact arithmetic, rounded."""
+        return (
+            self.scope.translation.numerics == "faithful" and self.declared().dtype.name == "fp16"
+        )
 
     def declared(self, index: int = 0) -> TensorType:
         """Return the declared type of an output.

@@ -23,7 +23,7 @@ from openvino import Output
 from openvino.utils.node_factory import NodeFactory
 
 from etcoreml.engine import graph
-from etcoreml.mil.program import Array
+from etcoreml.mil.program import Array, Constant, TensorType
 
 _LIBRARY = "libetcoreml_kernels.so"
 _OPERATION = "CompressedLinear"
@@ -32,20 +32,43 @@ _MATRIX = 2
 # Elements. Below, an operation outside OpenVINO's own costs more than it saves.
 _SMALLEST = 2**14
 
+# Of rows of indices: columns, as ``kIndexPadding`` in native/kernels/problem.hpp.
+_PADDING = 128
+_BITS = 4
+_TABLE = 2**_BITS
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """What turns indices of 4 bits into weights: ``(table[index] - offset) * scale``.
+
+    Attributes:
+        table: ``(T, 16)`` f32, one row for each ``N / T`` rows of the matrix.
+        scale: ``(N, padded K / size, rounded up)`` f32.
+        size: Columns that share a scale.
+        offset: Of the shape of ``scale``; None for zero.
+    """
+
+    table: Array
+    scale: Array
+    size: int
+    offset: Array | None = None
+
 
 @dataclass(frozen=True, eq=False)
 class Packed:
     """A matrix ``(N, K)`` of weights in a format that the kernels read.
 
     Attributes:
-        format: ``fp16``.
         columns: K.
-        data: ``(N, bytes of a row)`` uint8.
+        data: ``(N, bytes of a row)`` uint8: fp16, or indices of 4 bits, the lower half of a byte
+            first, padded to whole multiples of 128 columns.
+        blocks: What the indices stand for; None for fp16.
     """
 
-    format: str
     columns: int
     data: Array
+    blocks: Blocks | None = None
 
 
 @functools.cache
@@ -98,7 +121,86 @@ def pack_half(weight: Array) -> Packed | None:
     """
     if weight.ndim != _MATRIX or weight.dtype != np.float16 or weight.size < _SMALLEST:
         return None
-    return Packed("fp16", weight.shape[1], np.ascontiguousarray(weight).view(np.uint8))
+    return Packed(weight.shape[1], np.ascontiguousarray(weight).view(np.uint8))
+
+
+def pack_table(indices: Constant, tables: Array) -> Packed | None:
+    """Return weights that are looked up in tables of at most 16 numbers; None if that is no gain.
+
+    Args:
+        indices: ``(N, K)`` uint1, uint2, uint3 or uint4.
+        tables: ``(T, 1, 2^bits, 1)``: one for each ``N / T`` rows.
+    """
+    shape = _shape(indices)
+    is_per_row = tables.ndim == _MATRIX + 2 and tables.shape[1] == 1 and tables.shape[3] == 1
+    if not shape or not is_per_row or tables.shape[2] > _TABLE:
+        return None
+    table = np.zeros((tables.shape[0], _TABLE), np.float32)
+    table[:, : tables.shape[2]] = tables[:, 0, :, 0]
+    rows, columns = shape
+    return _index4(indices, Blocks(table, np.ones((rows, 1), np.float32), _padded(columns)))
+
+
+def pack_blocks(data: Constant, scale: Array, offset: Array | None) -> Packed | None:
+    """Return ``scale * (data - offset)`` as the kernels read it; None if they cannot.
+
+    Args:
+        data: ``(N, K)`` int4 or uint4.
+        scale: ``(N or 1, B)``, one for each ``K / B`` columns.
+        offset: As ``scale``, or None for zero.
+    """
+    shape = _shape(data)
+    type_ = data.type
+    if not shape or not isinstance(type_, TensorType) or type_.dtype.bits != _BITS:
+        return None
+    rows, columns = shape
+    size = columns // scale.shape[1]
+    if scale.shape[1] == 1:
+        size = _padded(columns)
+    elif size % _PADDING and size not in (8, 16, 32, 64):
+        return None
+    if scale.shape[0] not in (1, rows):
+        return None
+    count = -(-_padded(columns) // size)
+
+    def spread(values: Array) -> Array:
+        factors = np.zeros((rows, count), np.float32)
+        factors[:, : values.shape[1]] = values
+        return factors
+
+    # The bit pattern is the index, so the negative numbers come last.
+    first = -_TABLE // 2 if type_.dtype.name == "int4" else 0
+    table = np.roll(np.arange(first, first + _TABLE, dtype=np.float32), first)
+    offsets = None if offset is None else spread(offset)
+    return _index4(data, Blocks(table[None], spread(scale), size, offsets))
+
+
+def _shape(constant: Constant) -> tuple[int, int] | None:
+    """Return the shape of a matrix of at most 4 bits that is large enough for the kernels."""
+    type_ = constant.type
+    assert isinstance(type_, TensorType)
+    shape = tuple(int(size or 0) for size in type_.shape or ())
+    is_fit = len(shape) == _MATRIX and np.prod(shape) >= _SMALLEST and type_.dtype.bits <= _BITS
+    return (shape[0], shape[1]) if is_fit else None
+
+
+def _padded(columns: int) -> int:
+    return -(-columns // _PADDING) * _PADDING
+
+
+def _index4(indices: Constant, blocks: Blocks) -> Packed | None:
+    """Return indices as the kernels read them, in the same memory where they are stored so."""
+    type_ = indices.type
+    assert isinstance(type_, TensorType)
+    assert isinstance(indices.data, np.ndarray)
+    rows, columns = (int(size or 0) for size in type_.shape or ())
+    if columns % _PADDING == 0 and type_.dtype.bits == _BITS:
+        return Packed(columns, indices.data.view(np.uint8).reshape(rows, -1), blocks)
+    if not np.isfinite(blocks.table).all():
+        return None  # padding is multiplied by zero
+    padded = np.zeros((rows, _padded(columns)), np.uint8)
+    padded[:, :columns] = indices.unpack().view(np.uint8) & (_TABLE - 1)
+    return Packed(columns, padded[:, 0::2] | padded[:, 1::2] << _BITS, blocks)
 
 
 def linear(x: Output, weight: Packed, bias: Output | None) -> Any:
@@ -112,6 +214,11 @@ def linear(x: Output, weight: Packed, bias: Output | None) -> Any:
     if bias is None:
         bias = graph.floats(np.zeros(weight.data.shape[0]))
     # Bytes, because OpenVINO would convert constants of a floating-point type.
-    stored = graph.constant(weight.data)
-    attributes = {"format": weight.format, "columns": weight.columns, "block": 0}
-    return _factory().create(_OPERATION, [x, stored, bias], attributes)
+    operands = [x, graph.constant(weight.data), bias]
+    attributes = {"format": "fp16", "columns": weight.columns, "block": 0}
+    blocks = weight.blocks
+    if blocks is not None:
+        factors = (blocks.table, blocks.scale, blocks.offset)
+        operands += [graph.constant(item) for item in factors if item is not None]
+        attributes.update(format="index4", block=blocks.size)
+    return _factory().create(_OPERATION, operands, attributes)

@@ -1,34 +1,42 @@
 """MIL families ``constexpr_ops`` and ``compression``: weights that are stored compressed.
 
-A translator returns a :class:`Weight`, which has two forms: an array, and a graph that computes
+A translator returns a :class:`Weight`, which has several forms: an array, a graph that computes
 it. The graph of most ops is the expanded array, in the dtype of the scales or tables
 (``constexpr_cast`` keeps fp16). Matrices of 8 bits with a scale per row, or one for all, stay
-compressed in the graph: the CPU plugin's matrix product reads them so. ``faithful`` numerics
-expands them, because MIL rounds each weight.
+compressed in the graph: the CPU plugin's matrix product reads them so. Matrices of up to 4 bits
+have a third form, which our own kernels read; so has every other matrix that expands to fp16.
+``faithful`` numerics expands what was quantised, because MIL rounds each weight.
 
 Source: coremltools 9.0 ``iOS16/constexpr_ops.py``, ``iOS18/compression.py``.
 """
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from openvino import Output, Type
 from openvino import opset15 as op
 
-from etcoreml.engine import graph
+from etcoreml.engine import graph, kernels
 from etcoreml.engine.context import Context
 from etcoreml.engine.registry import translates
 from etcoreml.engine.scope import Weight
-from etcoreml.mil.program import Array, unpack_bits
+from etcoreml.mil.program import Array, Constant, TensorType, unpack_bits
 from etcoreml.types import BY_NAME
 
 _MATRIX = 2
 
 
 def _dense(array: Array) -> Weight:
-    return Weight(lambda: array, lambda: graph.constant(array))
+    return _expanded(lambda: array)
+
+
+def _expanded(expand: Callable[[], Array]) -> Weight:
+    once = functools.cache(expand)
+    return Weight(once, lambda: graph.constant(once()), lambda: kernels.pack_half(once()))
 
 
 def _dequantized(data: Array, scale: Array, offset: Array | None, context: Context) -> Weight:
@@ -37,20 +45,31 @@ def _dequantized(data: Array, scale: Array, offset: Array | None, context: Conte
     def expand() -> Array:
         return _shift_scale(data, scale, offset)
 
+    factors = [scale] if offset is None else [scale, offset]
+    is_faithful = context.scope.translation.numerics == "faithful"
+    stays_in_graph = (
+        not is_faithful
+        and data.ndim == _MATRIX
+        and data.dtype in (np.int8, np.uint8)
+        and all(item.shape in ((1, 1), (data.shape[0], 1)) for item in factors)
+    )
+
+    def pack() -> kernels.Packed | None:
+        stored = context.constant("data")
+        packed = None
+        if stored is not None and not is_faithful:
+            packed = kernels.pack_blocks(stored, scale, offset)
+        return packed if packed or stays_in_graph else kernels.pack_half(expand())
+
     def build() -> Output:
-        factors = [scale] if offset is None else [scale, offset]
-        is_per_row = all(item.shape in ((1, 1), (data.shape[0], 1)) for item in factors)
-        is_bytes = data.dtype in (np.int8, np.uint8)
-        if context.scope.translation.numerics == "faithful" or not (
-            data.ndim == _MATRIX and is_per_row and is_bytes
-        ):
+        if not stays_in_graph:
             return graph.constant(expand())
         values: Any = op.convert(graph.constant(data), Type.f32)
         if offset is not None:
             values = op.subtract(values, op.convert(graph.constant(offset), Type.f32))
         return graph.output(op.multiply(values, graph.convert(graph.constant(scale), Type.f32)))
 
-    return Weight(expand, build)
+    return Weight(expand, build, pack)
 
 
 @translates("constexpr_affine_dequantize", spec="iOS16.constexpr_affine_dequantize")
@@ -95,6 +114,7 @@ def constexpr_blockwise_shift_scale(
 def constexpr_lut_to_dense(
     indices: Array,
     lut: Array,
+    context: Context,
     shape: tuple[int, ...] | None = None,
     vector_axis: int | None = None,
 ) -> Weight:
@@ -105,13 +125,23 @@ def constexpr_lut_to_dense(
             uint8.
         lut: Up to iOS17 ``(2^nbits,)``; from iOS18 the rank of ``indices`` plus two: per block
             of the indices, ``2^nbits`` vectors.
+        context: The translation.
         shape: Shape of the result, up to iOS17.
         vector_axis: The dimension along which vectors are laid out, from iOS18.
     """
     if shape is None:
-        return _dense(_look_up(indices, lut, vector_axis))
-    bits = int(np.log2(lut.size))
-    return _dense(lut[unpack_bits(indices, BY_NAME[f"uint{bits}"], shape)])
+        dense = _expanded(lambda: _look_up(indices, lut, vector_axis))
+        stored, tables = context.constant("indices"), lut
+    else:
+        dtype = BY_NAME[f"uint{int(np.log2(lut.size))}"]
+        dense = _expanded(lambda: lut[unpack_bits(indices, dtype, shape)])
+        stored, tables = Constant(TensorType(dtype, shape), indices), lut.reshape(1, 1, -1, 1)
+
+    def pack() -> kernels.Packed | None:
+        packed = None if stored is None else kernels.pack_table(stored, tables)
+        return packed or dense.pack()
+
+    return Weight(dense.expand, dense.build, pack)
 
 
 @translates("constexpr_lut_to_sparse", spec="iOS18.constexpr_lut_to_sparse")
