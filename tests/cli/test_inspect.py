@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from etcoreml.cli import inspect as command
+from etcoreml.cli import inspect_program as command
 from etcoreml.errors import BlobReferenceError
 from etcoreml.runtime.pte import PteDelegate, PteProgram, parse_pte
 from tests.cli.conftest import Cli
@@ -47,6 +47,7 @@ def test_json(cli: Cli, acosh_path: Path) -> None:
     ops = [op for delegate in method["delegates"] for op in delegate["mil_ops"]]
     assert {"abs", "add", "mul"} <= set(ops)
     assert "const" not in ops
+    assert not any(delegate["mil_ops_not_here"] for delegate in method["delegates"])
 
 
 def test_text(cli: Cli, acosh_path: Path) -> None:
@@ -56,6 +57,7 @@ def test_text(cli: Cli, acosh_path: Path) -> None:
     (method,) = document["methods"]
     lines = outcome.stdout.splitlines()
     assert lines[0] == f"{acosh_path}: {acosh_path.stat().st_size / 1e3:.3g} kB"
+    assert outcome.stdout.count("  run here       all of them\n") == len(method["delegates"])
     for i, delegate in enumerate(method["delegates"]):
         assert f"Delegate {i}" in lines
         assert f"  identifier     {delegate['identifier']}" in lines
@@ -71,6 +73,17 @@ def test_dynamic_sizes_are_marked(cli: Cli, programs: Path) -> None:
     (method,) = json.loads(cli("inspect", path, "--json").stdout)["methods"]
     assert method["inputs"] == [{"shape": [8, 3], "dtype": "float32", "dynamic": True}]
     assert "<=8" in cli("inspect", path).stdout
+
+
+def test_ops_that_do_not_run_here_are_named(
+    cli: Cli, acosh_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from etcoreml.engine.registry import TRANSLATORS
+
+    monkeypatch.delitem(TRANSLATORS, "abs")
+    (method,) = json.loads(cli("inspect", acosh_path, "--json").stdout)["methods"]
+    assert ["abs"] in [each["mil_ops_not_here"] for each in method["delegates"]]
+    assert "  run here       all but abs\n" in cli("inspect", acosh_path).stdout
 
 
 def test_program_without_delegates(cli: Cli, tmp_path: Path) -> None:
@@ -143,9 +156,9 @@ def test_other_backends_are_opaque() -> None:
 @pytest.mark.parametrize(
     ("name", "content", "code", "message"),
     [
-        ("missing.pte", None, 2, "No such file or directory"),
-        ("model.onnx", b"", 2, "found .onnx; expected a .pte"),
-        ("model", b"", 2, "found no suffix; expected a .pte"),
+        ("missing.pte", None, 2, "there is no file"),
+        ("model.onnx", b"", 2, "found .onnx; expected a .pte, .mlpackage"),
+        ("model", b"", 2, "found no suffix; expected a .pte, .mlpackage"),
         ("empty.pte", b"", 1, "not a .pte"),
         ("other.pte", b"PK\x03\x04 something", 1, "not a .pte"),
     ],

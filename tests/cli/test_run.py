@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 import etcoreml
-from etcoreml.cli import run as command
+from etcoreml.cli import timed
 from etcoreml.cli.inputs import random_inputs, read_inputs
 from etcoreml.errors import UsageError
 from tests.cli import models
@@ -126,6 +126,7 @@ def test_json_is_all_of_stdout(cli: Cli, acosh_path: Path) -> None:
     drawn = np.random.default_rng(0).standard_normal((2, 3)).astype(np.float32)
     floats, integers = (each.numpy() for each in etcoreml.load(acosh_path).forward(drawn))
     assert document["outputs"][0] == {
+        "name": "output_0",
         "shape": [2, 3],
         "dtype": "float32",
         "min": float(floats.min()),
@@ -156,7 +157,7 @@ def test_latency_summary(cli: Cli, net_path: Path, monkeypatch: pytest.MonkeyPat
     # A clock that ticks 1, 2, 3, 4, 5 ms between start and end of the five runs.
     ticks = iter([0.0, 0.001, 1.0, 1.002, 2.0, 2.003, 3.0, 3.004, 4.0, 4.005])
     clock = type("Clock", (), {"perf_counter": staticmethod(lambda: next(ticks))})
-    monkeypatch.setattr(command, "time", clock)
+    monkeypatch.setattr(timed, "time", clock)
     outcome = cli("run", net_path, "--iterations", 5, "--json")
     latency = json.loads(outcome.stdout)["latency_ms"]
     first, median, third = statistics.quantiles([1, 2, 3, 4, 5], n=4)
@@ -221,6 +222,17 @@ def test_wrong_inputs(
     assert not result.exists()
 
 
+def test_inputs_of_a_pte_have_no_names(cli: Cli, net_path: Path, tmp_path: Path, x: Array) -> None:
+    outcome = cli("run", net_path, "--input", f"x={tmp_path / 'x.npy'}")
+    assert outcome.code == 2
+    assert "the inputs of a .pte have no names" in outcome.stderr
+
+
+def test_an_equals_sign_in_a_files_name(cli: Cli, net_path: Path, tmp_path: Path, x: Array) -> None:
+    np.save(tmp_path / "a=b.npy", x)
+    assert cli("run", net_path, "--input", tmp_path / "a=b.npy").code == 0
+
+
 def test_wrong_number_of_inputs(cli: Cli, net_path: Path, tmp_path: Path, x: Array) -> None:
     outcome = cli("run", net_path, *2 * ("--input", tmp_path / "x.npy"))
     assert outcome.code == 2
@@ -256,7 +268,7 @@ def test_numbers_are_read_from_rank_0(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("missing.pte",), "there is no file 'missing.pte'"),
-        ((models.__file__,), "found .py; expected a .pte"),
+        ((models.__file__,), "found .py; expected a .pte, .mlpackage"),
         (("{net}", "--input", "x.csv"), "found .csv; expected .npy, .pt, .png or .jpg"),
         (("{net}", "--input", "missing.npy"), "there is no file 'missing.npy'"),
         (("{net}", "--output", "out.csv"), "found .csv; expected a .npz file"),
@@ -264,6 +276,9 @@ def test_numbers_are_read_from_rank_0(tmp_path: Path) -> None:
         (("{net}", "--std", "0"), "--std must not be zero"),
         (("{net}", "--iterations", "0"), "--iterations"),
         (("{net}", "--warmup", "-1"), "--warmup"),
+        (("{net}", "--numerics", "faithful"), "--numerics does not apply to"),
+        (("{net}", "--compute-unit", "all"), "found a .pte; expected a Core ML model"),
+        (("{net}", "--input", "x={net}"), "found .pte; expected .npy, .pt, .png or .jpg"),
     ],
 )
 def test_usage_is_checked_first(

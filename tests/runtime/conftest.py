@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from tests.lowering import lower
-from tests.runtime import mlmodels
 
 
 class Affine(nn.Module):
@@ -38,30 +37,3 @@ def affine_path(affine_pte: bytes, tmp_path: Path) -> Path:
     path = tmp_path / "affine.pte"
     path.write_bytes(affine_pte)
     return path
-
-
-@pytest.fixture(scope="session")
-def linear_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``mlmodels.linear``."""
-    return mlmodels.linear(tmp_path_factory.mktemp("linear") / "linear.mlpackage")
-
-
-@pytest.fixture(scope="session")
-def counter_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``mlmodels.counter``."""
-    return mlmodels.counter(tmp_path_factory.mktemp("counter") / "counter.mlpackage")
-
-
-@pytest.fixture(scope="session")
-def two_functions_package(
-    linear_package: Path, sum_package: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """``mlmodels.two_functions``: ``one`` is the linear layer, ``two`` the sum."""
-    path = tmp_path_factory.mktemp("two") / "two.mlpackage"
-    return mlmodels.two_functions(path, linear_package, sum_package)
-
-
-@pytest.fixture(scope="session")
-def sum_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``mlmodels.total``: ``x`` int32, and ``y`` fp32, which is 0.5 if it is left out."""
-    return mlmodels.optional_total(tmp_path_factory.mktemp("sum") / "sum.mlpackage")

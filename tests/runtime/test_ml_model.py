@@ -29,8 +29,8 @@ from etcoreml.errors import (
     UsageError,
 )
 from etcoreml.mil.ct import coremltools
+from tests import mlmodels
 from tests.cases import normal
-from tests.runtime import mlmodels
 from tests.runtime.processes import run_python
 
 

@@ -17,7 +17,7 @@ from etcoreml.errors import (
 )
 from etcoreml.mil.ct import coremltools
 from etcoreml.runtime.suppression import suppress
-from tests.runtime import mlmodels
+from tests import mlmodels
 
 # Two scores, then centre x, centre y, width, height.
 X = np.float32(

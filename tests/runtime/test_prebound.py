@@ -9,8 +9,8 @@ import pytest
 
 from etcoreml import MLModel
 from etcoreml.errors import DtypeError, FeatureNameError, ShapeError, UsageError
+from tests import mlmodels
 from tests.cases import normal
-from tests.runtime import mlmodels
 
 
 def test_inputs_are_read_and_outputs_written_in_place(linear_package: Path) -> None:

@@ -1,4 +1,4 @@
-"""Inputs of ``etcoreml run``: files, or random tensors of the declared shapes."""
+"""Inputs of ``etcoreml run``: files, or random tensors of a method's declared shapes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import numpy as np
 from etcoreml.errors import EtCoreMLError, UsageError
 from etcoreml.types import BY_EXECUTORCH
 
-_IMAGES = (".png", ".jpg", ".jpeg")
+IMAGES = (".png", ".jpg", ".jpeg")
+"""Suffixes of pictures."""
+
 _NUMPY_DTYPES = frozenset(row.torch for row in BY_EXECUTORCH.values())
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -27,7 +29,7 @@ def check_readable(path: Path) -> None:
     Raises:
         UsageError: It does not, or is not.
     """
-    if path.suffix.lower() not in (".npy", ".pt", *_IMAGES):
+    if path.suffix.lower() not in (".npy", ".pt", *IMAGES):
         raise UsageError(
             f"cannot read '{path}'",
             found=path.suffix or "no suffix",
@@ -35,6 +37,23 @@ def check_readable(path: Path) -> None:
         )
     if not path.is_file():
         raise UsageError(f"there is no file '{path}'")
+
+
+def input_files(values: Sequence[str]) -> list[tuple[str | None, Path]]:
+    """Return the input's name, if one is given, and the file of each ``[NAME=]FILE``.
+
+    Raises:
+        UsageError: A file does not exist, or cannot be read.
+    """
+    files: list[tuple[str | None, Path]] = []
+    for value in values:
+        name, separator, file = value.partition("=")
+        # A file may have an equals sign in its name.
+        named = bool(separator and name) and not Path(value).exists()
+        path = Path(file if named else value)
+        check_readable(path)
+        files.append((name if named else None, path))
+    return files
 
 
 def read_inputs(paths: Sequence[Path], signature: Signature, mean: float, std: float) -> list[Any]:
@@ -57,7 +76,7 @@ def read_inputs(paths: Sequence[Path], signature: Signature, mean: float, std: f
             expected=f"{len(signature)}, in order",
         )
     return [
-        _read(path, shape, mean, std) if dtype else _number(path)
+        read_file(path, shape, mean, std) if dtype else _number(path)
         for path, (shape, dtype) in zip(paths, signature, strict=True)
     ]
 
@@ -82,7 +101,12 @@ def random_inputs(signature: Signature, seed: int) -> list[Any]:
     return values
 
 
-def _read(path: Path, shape: tuple[int, ...], mean: float, std: float) -> Any:
+def read_file(path: Path, shape: tuple[int, ...], mean: float, std: float) -> Any:
+    """Read one input; arguments as of `read_inputs`.
+
+    Raises:
+        UsageError: The file cannot be read, or is a picture and the shape is not one's.
+    """
     suffix = path.suffix.lower()
     try:
         if suffix == ".npy":
@@ -108,19 +132,13 @@ def _read_tensor(path: Path) -> Any:
 
 def _number(path: Path) -> Any:
     """Read a number: a method may take one where the model was exported with one."""
-    value = _read(path, (), 0.0, 1.0)
+    value = read_file(path, (), 0.0, 1.0)
     if value.ndim:
         raise UsageError(f"'{path}'", found=tuple(value.shape), expected="a number, of shape ()")
     return value.item()
 
 
 def _read_image(path: Path, shape: tuple[int, ...], mean: float, std: float) -> Array:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise UsageError(
-            "reading a picture needs the extra 'image'", hint="pip install 'etcoreml[image]'"
-        ) from error
     if len(shape) != 4 or shape[1] != 3:
         raise UsageError(
             f"'{path}' is a picture, but the model's input is not one",
@@ -128,9 +146,28 @@ def _read_image(path: Path, shape: tuple[int, ...], mean: float, std: float) -> 
             expected="(1, 3, height, width)",
         )
     height, width = shape[2:]
-    with Image.open(path) as picture:
-        pixels = np.asarray(
-            picture.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
-        )
+    pixels = np.asarray(read_picture(path, "RGB", (width, height)))
     normalised = (pixels.astype(np.float32) - np.float32(mean)) / np.float32(std)
     return np.ascontiguousarray(normalised.transpose(2, 0, 1)[None])
+
+
+def read_picture(path: Path, mode: str, size: tuple[int, int] | None) -> Any:
+    """Return a picture as a PIL image.
+
+    Args:
+        path: The file.
+        mode: The mode to convert it to.
+        size: Width and height to resize it to, in pixels; None leaves it as it is.
+
+    Raises:
+        UsageError: Pillow is not installed.
+    """
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise UsageError(
+            "reading a picture needs the extra 'image'", hint="pip install 'etcoreml[image]'"
+        ) from error
+    with Image.open(path) as picture:
+        converted = picture.convert(mode)
+    return converted if size is None else converted.resize(size, Image.Resampling.BICUBIC)

@@ -1,196 +1,47 @@
-"""``etcoreml inspect``: what a .pte holds, without running it."""
+"""``etcoreml inspect``: what a program or a Core ML model holds, without running it."""
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from etcoreml.cli import render
-from etcoreml.errors import EtCoreMLError, UsageError
-from etcoreml.imports import quiet_imports
-
-if TYPE_CHECKING:
-    from etcoreml.runtime.pte import PteDelegate, PteMethod, PteProgram, PteTensor
+from etcoreml.cli.model_paths import CORE_ML, check_model_path
+from etcoreml.errors import EtCoreMLError
 
 
 def inspect(
     model: Annotated[
-        Path, typer.Argument(metavar="MODEL.pte", help="The program.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="MODEL",
+            help="A .pte, .mlpackage, .mlmodel or .mlmodelc.",
+            show_default=False,
+        ),
     ],
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Show the methods, delegates, inputs and outputs, MIL ops and sizes of MODEL.pte."""
-    if model.suffix != ".pte":
-        found = model.suffix or "no suffix"
-        raise UsageError(f"cannot inspect '{model}'", found=found, expected="a .pte")
-    try:
-        data = model.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read '{model}': {error.strerror}") from error
-    with render.stage("Loading executorch"), quiet_imports():
-        import executorch.exir._serialize._program  # noqa: F401
+    """Show what MODEL holds: functions or methods, inputs and outputs, MIL ops, weights.
 
-        from etcoreml.runtime.pte import parse_pte
-    with render.stage(f"Reading {model.name}"):
-        try:
-            document = _document(model, parse_pte(data))
-        except EtCoreMLError as error:
+    Of each op it says whether the engine on this machine runs it.
+    """
+    check_model_path(model, "inspect")
+    try:
+        if model.suffix in CORE_ML:
+            from etcoreml.cli.inspect_model import model_document, print_model
+
+            document, show = model_document(model), print_model
+        else:
+            from etcoreml.cli.inspect_program import print_program, program_document
+
+            document, show = program_document(model), print_program
+    except EtCoreMLError as error:
+        if str(model) not in error.what:
             error.what = f"'{model}': {error.what}"
-            raise
+        raise
     if json:
         render.print_json(document)
     else:
-        _print(document)
-
-
-def _document(model: Path, program: PteProgram) -> dict[str, Any]:
-    return {
-        "program": str(model),
-        "nbytes": program.nbytes,
-        "methods": [_method(method, program) for method in program.methods],
-        "named_data": {key: len(value) for key, value in program.named_data.items()},
-    }
-
-
-def _method(method: PteMethod, program: PteProgram) -> dict[str, Any]:
-    delegates = [_delegate(delegate, program) for delegate in method.delegates]
-    # Debug info is optional, and other backends have none.
-    inside = (
-        sum(each["aten_nodes"] for each in delegates)
-        if all("aten_nodes" in each for each in delegates)
-        else None
-    )
-    outside = sum(method.operators.values())
-    return {
-        "name": method.name,
-        "inputs": [_tensor(each) for each in method.inputs],
-        "outputs": [_tensor(each) for each in method.outputs],
-        "nodes_delegated": inside,
-        "nodes_outside": outside,
-        "operators_outside": dict(method.operators),
-        "delegates": delegates,
-    }
-
-
-def _tensor(tensor: PteTensor) -> dict[str, Any]:
-    if tensor.kind != "tensor":
-        return {"kind": tensor.kind}
-    return {"shape": list(tensor.shape), "dtype": tensor.dtype, "dynamic": tensor.dynamic}
-
-
-def _delegate(delegate: PteDelegate, program: PteProgram) -> dict[str, Any]:
-    document: dict[str, Any] = {
-        "backend": delegate.backend_id,
-        "calls": delegate.calls,
-        "nbytes": len(delegate.payload),
-    }
-    if delegate.backend_id == "CoreMLBackend":
-        document |= _core_ml(delegate, program)
-    return document
-
-
-def _core_ml(delegate: PteDelegate, program: PteProgram) -> dict[str, Any]:
-    from etcoreml.mil import load_package
-    from etcoreml.runtime.metadata import parse_debug_handles
-    from etcoreml.runtime.payload import open_payload
-
-    payload = open_payload(delegate.payload, program.named_data)
-    directory = payload.directory
-    document: dict[str, Any] = {
-        "nbytes": payload.nbytes,
-        "identifier": payload.metadata.identifier,
-        "compile_specs": {
-            key: value.decode("utf-8", "replace") for key, value in delegate.compile_specs.items()
-        },
-        "inputs": list(payload.method.input_names),
-        "outputs": list(payload.method.output_names),
-        "files": {path: len(file.data) for path, file in directory.walk()},
-    }
-    if directory.find("debug_info.json") is not None:
-        document["aten_nodes"] = len(parse_debug_handles(directory.read("debug_info.json")))
-    if payload.model is not None:
-        model = load_package(payload.model)
-        entry = model.functions[payload.function or model.default_function]
-        ops = Counter(op.type for op in entry.block.operations if op.type != "const")
-        document |= {
-            "specification_version": model.spec_version,
-            "opset": entry.opset,
-            "mil_ops": dict(ops.most_common()),
-        }
-    return document
-
-
-def _print(document: dict[str, Any]) -> None:
-    typer.echo(f"{document['program']}: {render.megabytes(document['nbytes'])}")
-    for method in document["methods"]:
-        _print_method(method)
-    if document["named_data"]:
-        render.print_table(
-            "Named data",
-            ("key", "size>"),
-            [(key, render.megabytes(size)) for key, size in document["named_data"].items()],
-        )
-
-
-def _print_method(method: dict[str, Any]) -> None:
-    render.print_table(
-        f"Method {method['name']}",
-        ("", "position>", "shape", "dtype"),
-        [
-            (kind, i, _shape(each), each.get("dtype", each.get("kind")))
-            for kind in ("inputs", "outputs")
-            for i, each in enumerate(method[kind])
-        ],
-    )
-    inside, outside = method["nodes_delegated"], method["nodes_outside"]
-    count = len(method["delegates"])
-    if inside is not None and inside + outside:
-        typer.echo(
-            f"{inside} of {inside + outside} nodes ({100 * inside / (inside + outside):.1f} %) in "
-            f"{count} {'delegate' if count == 1 else 'delegates'}, by the debug info"
-        )
-    for i, delegate in enumerate(method["delegates"]):
-        _print_delegate(i, delegate)
-    if method["operators_outside"]:
-        render.print_table(
-            "Operators outside the delegates",
-            ("operator", "calls>"),
-            Counter(method["operators_outside"]).most_common(),
-        )
-
-
-def _print_delegate(index: int, delegate: dict[str, Any]) -> None:
-    facts: list[tuple[str, object]] = [
-        ("backend", delegate["backend"]),
-        ("size", render.megabytes(delegate["nbytes"])),
-    ]
-    if "identifier" in delegate:
-        facts += [
-            ("identifier", delegate["identifier"]),
-            ("inputs", ", ".join(delegate["inputs"]) or "none"),
-            ("outputs", ", ".join(delegate["outputs"])),
-            (
-                "compile specs",
-                ", ".join(f"{k}={v or 'lowest'}" for k, v in delegate["compile_specs"].items())
-                or "none",
-            ),
-        ]
-    if "opset" in delegate:
-        version = delegate["specification_version"]
-        facts.append(("Core ML", f"specification {version}, opset {delegate['opset']}"))
-        ops = ", ".join(f"{count} {op}" for op, count in delegate["mil_ops"].items())
-        facts.append(("MIL ops", ops))
-    typer.echo(f"\nDelegate {index}")
-    render.print_facts([(f"  {name}", value) for name, value in facts])
-    for path, size in delegate.get("files", {}).items():
-        typer.echo(f"    {render.megabytes(size):>8}  {path}")
-
-
-def _shape(tensor: dict[str, Any]) -> str:
-    if "shape" not in tensor:
-        return "-"
-    sign = "<=" if tensor["dynamic"] else ""
-    return "(" + ", ".join(f"{sign}{size}" for size in tensor["shape"]) + ")"
+        show(document)

@@ -78,6 +78,17 @@ def print_facts(facts: Sequence[tuple[str, object]]) -> None:
         typer.echo(f"{name:<{width}}  {value}")
 
 
+def runs_here(missing: Sequence[str]) -> str:
+    """Say whether MIL ops run on this machine, given those that do not.
+
+    >>> runs_here([])
+    'all of them'
+    >>> runs_here(["conv", "relu"])
+    'all but conv, relu'
+    """
+    return f"all but {', '.join(missing)}" if missing else "all of them"
+
+
 def megabytes(nbytes: int) -> str:
     """Return a size for people, in decimal units.
 

@@ -127,11 +127,20 @@ def feature_text(feature: Feature) -> str:
     'fp32 (1, 3), 0.5 if left out'
     >>> feature_text(Feature("y", "image", image=ImageFormat(2, 3, "RGB")))
     'RGB image 3 x 2'
+    >>> feature_text(Feature("z", "multiArray", FP32, ()))
+    'fp32, any shape'
     """
     if feature.image is not None:
         text = f"{feature.image.color_space} image {size_text(feature.image)}"
     elif feature.kind in ("multiArray", "state"):
-        text = f"{feature.dtype or 'any dtype'} {shape_text(feature)}"
+        text = f"{feature.dtype or 'any dtype'}"
+        # Core ML has no arrays of rank 0: an empty shape is one that the author did not give.
+        known = feature.shape or feature.ranges or feature.enumerated
+        text += f" {shape_text(feature)}" if known else ", any shape"
     else:
         text = feature.kind + (f" of {feature.item}" if feature.item else "")
-    return text + (f", {feature.default or 0} if left out" if feature.optional else "")
+    if not feature.optional:
+        return text
+    return (
+        f"{text}, optional" if feature.default is None else f"{text}, {feature.default} if left out"
+    )

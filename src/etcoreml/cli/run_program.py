@@ -1,0 +1,98 @@
+"""``etcoreml run``: a .pte through the stock ExecuTorch runtime."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from etcoreml.cli import render
+from etcoreml.cli.timed import timed
+from etcoreml.errors import UsageError
+
+
+def run_program(
+    model: Path,
+    inputs: Sequence[Path],
+    *,
+    method: str,
+    mean: float,
+    std: float,
+    seed: int,
+    warmup: int,
+    iterations: int,
+) -> tuple[dict[str, Any], list[float], str]:
+    """Run a method.
+
+    Args:
+        model: The .pte.
+        inputs: A file for each input, in order; none for random ones.
+        method: Its name.
+        mean: Subtracted from a picture's pixels, in units of 0 to 255.
+        std: A picture's pixels are divided by it.
+        seed: Of random inputs.
+        warmup: Runs before those that are timed.
+        iterations: Timed runs.
+
+    Returns:
+        The outputs by position, the times in milliseconds, and what it ran on.
+
+    Raises:
+        UsageError: There is no such method, or an input cannot be read.
+        ProgramError, ShapeError, DtypeError, DelegateError: It cannot be loaded or run.
+    """
+    from etcoreml.cli.inputs import random_inputs, read_inputs
+
+    with render.stage("Loading torch and executorch"):
+        import etcoreml.runtime.program
+
+        _start_threads()
+    program = etcoreml.load(model)
+    if method not in program.methods:
+        raise UsageError(f"'{model}' has no method '{method}'", expected=", ".join(program.methods))
+    signature = [(info.shape, info.dtype) for info in program.methods[method].inputs]
+    values = read_inputs(inputs, signature, mean, std) if inputs else random_inputs(signature, seed)
+    with render.stage(f"Compiling {model.name}"):
+        program.load(method)
+    with render.stage(f"Running it {warmup + iterations} times", still=True):
+        outputs, times_ms = timed(lambda: program.run(method, values), warmup, iterations)
+    named = {f"output_{i}": _to_array(value) for i, value in enumerate(outputs)}
+    return named, times_ms, _where()
+
+
+def _start_threads() -> None:
+    """Start the runtime's thread pool, which prints what it fails to learn of the processor.
+
+    It prints from C, so nothing less than standard error itself has to be elsewhere meanwhile.
+    """
+    from executorch.extension.pybindings import portable_lib
+
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        portable_lib._threadpool_get_thread_count()
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _to_array(value: Any) -> Any:
+    import numpy as np
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        # NumPy has no bfloat16
+        return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+    return np.asarray(value)
+
+
+def _where() -> str:
+    import etcoreml
+
+    if etcoreml.bridge.registered:
+        return "this machine, Core ML delegates through OpenVINO: not run on Core ML"
+    return f"this machine: {etcoreml.bridge.reason}"
