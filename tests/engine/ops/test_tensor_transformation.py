@@ -161,6 +161,13 @@ CASES = (
     Case("reshape", {"x": X}, {"shape": _a(5, -1, 2)}, why="inferred", varies=False),
     Case("reshape", {"x": X}, {"shape": _a(0, 2, 10)}, why="zero keeps", varies=False),
     Case("reshape", {"x": normal(1, 1)}, {"shape": _a()}, why="to rank 0", varies=False),
+    *(
+        Case("reshape", {"x": X}, {"shape": shape}, why=why, opset="iOS17", varies=False)
+        for why, shape in (
+            ("zeros beyond the rank", _a(1, 0, -1, 4, 0)),
+            ("zero from the right", _a(-1, 0)),
+        )
+    ),
     Case(
         "reshape",
         {"x": X, "shape": _a(4, 15)},

@@ -87,10 +87,21 @@ def reshape(x: Output, shape: Output) -> Any:
 
     Args:
         x: ``(*)``.
-        shape: ``(K,)`` int32. -1 is inferred; 0, if K is the rank of ``x``, keeps the dimension.
+        shape: ``(K,)`` int32. -1 is inferred; 0, if K is the rank of ``x``, keeps the dimension. Of
+            another length, since iOS17, 0 is the size of ``x`` at that place from the right, or 1
+            if there is none.
     """
     (length,) = graph.sizes(shape)
-    return op.reshape(x, shape, length == graph.rank(x))
+    rank = graph.rank(x)
+    if length is None or length == rank or not graph.is_constant(shape):
+        return op.reshape(x, shape, length == rank)
+    if 0 not in shape.get_node().get_data() or 0 in graph.sizes(x):
+        return op.reshape(x, shape, False)
+    sizes = [graph.integers(1)] * max(length - rank, 0)
+    sizes += [graph.size_of(x, axis) for axis in range(max(rank - length, 0), rank)]
+    wide = graph.convert(shape, Type.i64)
+    kept = op.equal(wide, graph.integer(0))
+    return op.reshape(x, op.select(kept, graph.concat(sizes, 0), wide), False)
 
 
 @translates("reshape_like", spec="iOS16.reshape_like, iOS17.reshape_like")
