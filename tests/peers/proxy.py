@@ -10,12 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from etcoreml.blob import Directory
-from etcoreml.engine import Session, compile_function
-from etcoreml.mil import load_package
+import etcoreml
 
 NEWEST_SPEC_VERSION = 10
 
@@ -33,6 +30,8 @@ class ModelProxy:
         path: The ``.mlpackage`` folder, or the file of another kind of model.
         compute_unit: Name of a ``coremltools.ComputeUnit``; the CPU runs everything here.
         function_name: Of a multifunction model, or "" for the default.
+        optimization_hints: Without meaning here.
+        asset: Likewise.
     """
 
     def __init__(
@@ -45,40 +44,35 @@ class ModelProxy:
     ) -> None:
         self._path = Path(path)
         self._function_name = function_name or None
-        self._session: Session | None = None
+        self._model: etcoreml.MLModel | None = None
 
     @staticmethod
     def maximum_supported_specification_version() -> int:
         return NEWEST_SPEC_VERSION
 
     def predict(self, data: dict[str, Any], state: Any = None) -> dict[str, Any]:
-        """Run once; outputs of rank 0 come back as ``(1,)``, as Core ML's do."""
-        session = self._load()
         Calls.count += 1
-        inputs = {
-            port.name: np.asarray(data[port.name]).astype(port.dtype.storage)
-            for port in session.inputs
-        }
-        for port in session.inputs:
-            if port.shape == ():
-                inputs[port.name] = inputs[port.name].reshape(())
-        outputs = session.run(inputs)
-        return {
-            name: value.reshape(1) if isinstance(value, np.ndarray) and value.ndim == 0 else value
-            for name, value in outputs.items()
-        }
+        result: dict[str, Any] = self._load().predict(data, state)
+        return result
 
     def batchPredict(self, data: list[dict[str, Any]]) -> list[dict[str, Any]]:  # noqa: N802
-        return [self.predict(one) for one in data]
+        Calls.count += 1
+        results: list[dict[str, Any]] = self._load().predict(data)
+        return results
 
-    def _load(self) -> Session:
+    def newState(self) -> Any:  # noqa: N802 - the name they call
+        Calls.count += 1
+        return self._load().make_state()
+
+    def _load(self) -> etcoreml.MLModel:
         if not self._path.is_dir():
             pytest.skip("peers: not an ML Program")
-        if self._session is None:
-            Calls.count += 1  # a model that does not load has been asked to predict as well
-            program = load_package(Directory.from_path(self._path))
-            self._session = compile_function(
-                program, function=self._function_name, compute_unit="cpu_only", threads=1
+        if self._model is None:
+            self._model = etcoreml.MLModel(
+                str(self._path),
+                compute_units="CPU_ONLY",
+                function_name=self._function_name,
+                threads=1,
+                cache_dir="",
             )
-            Calls.count -= 1
-        return self._session
+        return self._model
