@@ -53,6 +53,7 @@ WHOLE_PATH_FOLDERS = {"conformance", "hostile", "models", "peers", "pipeline"}
 WHOLE_PATH = {
     "test_readme.py": "the README's commands",
     "blob/test_interop.py": "blobs against executorch's own helper",
+    "engine/test_bit_exact.py": "the rounding of fp16, op by op",
     "engine/test_networks.py": "networks through all translators",
     "engine/test_varying_shapes.py": "all families, with shapes that vary in part",
     "runtime/test_interop.py": "programs lowered by upstream",

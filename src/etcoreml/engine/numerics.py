@@ -11,7 +11,7 @@ Programs in fp32 are computed in f32 by ``faithful`` as by ``fast``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from openvino import Output
@@ -37,6 +37,21 @@ EXACT = frozenset((
 # fmt: on
 """Ops that make fp16 numbers of fp16 numbers without rounding: they pick, move, or compare."""
 
+DROPS_NAN = frozenset(
+    (
+        "clamped_relu",
+        "clip",
+        "exp",
+        "maximum",
+        "minimum",
+        "relu",
+        "relu6",
+        "sigmoid_hard",
+        "threshold",
+    )
+)
+"""Ops whose CPU kernels make numbers of nan; NumPy does not."""
+
 _SPLITTER = np.float32(2**13 + 1)
 _SMALLEST_NORMAL = np.float32(2.0**-14)
 _SUBNORMAL_STEP = np.float32(2.0**-24)
@@ -60,6 +75,13 @@ def check_numerics(numerics: str) -> None:
 def precision(numerics: str, capabilities: Sequence[str]) -> str:
     """Return OpenVINO's precision hint for a mode on a CPU with these capabilities."""
     return "bf16" if numerics == "turbo" and "BF16" in capabilities else "f32"
+
+
+def with_nan(value: Output, operands: Iterable[Output]) -> Output:
+    """Return ``value``, and nan where one of the operands is."""
+    for operand in operands:
+        value = graph.output(op.select(op.is_nan(operand), graph.floats(np.nan), value))
+    return value
 
 
 def round_fp16(x: Output) -> Output:

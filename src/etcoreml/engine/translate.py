@@ -22,7 +22,7 @@ from etcoreml.engine import graph
 from etcoreml.engine.binding import call
 from etcoreml.engine.context import Context
 from etcoreml.engine.dtypes import border_type, compute_type
-from etcoreml.engine.numerics import EXACT, check_numerics, round_fp16
+from etcoreml.engine.numerics import DROPS_NAN, EXACT, check_numerics, round_fp16, with_nan
 from etcoreml.engine.registry import TRANSLATORS
 from etcoreml.engine.scope import (
     Classification,
@@ -138,9 +138,20 @@ def _operation(operation: Operation, scope: Scope) -> None:
             _rounded(value, declared.type)
             for value, declared in zip(values, operation.outputs, strict=True)
         ]
+    if operation.type in DROPS_NAN and context.is_faithful:
+        values = [with_nan(values[0], _operands(context))]
     for value, declared in zip(values, operation.outputs, strict=True):
         scope.values[declared.name] = value
     _name(values, operation)
+
+
+def _operands(context: Context) -> list[Output]:
+    names = (
+        context.operation.inputs[name] for name in ("x", "y") if name in context.operation.inputs
+    )
+    scope = context.scope
+    values = [scope.resolve(item) if isinstance(item, str) else item for (item,) in names]
+    return [scope.output(value, context.label) for value in values]
 
 
 def _rounded(value: Value, declared: ValueType) -> Value:

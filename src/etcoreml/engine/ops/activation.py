@@ -29,9 +29,23 @@ def _unary(build: Callable[[Output], Any], op_type: str) -> None:
 
 _unary(op.relu, "relu")
 _unary(op.sigmoid, "sigmoid")
-_unary(op.softplus, "softplus")
 _unary(op.softsign, "softsign")
 _unary(op.swish, "silu")
+
+
+@translates("softplus", spec="iOS15.softplus")
+def softplus(x: Output, context: Context) -> Any:
+    """Return ``log(1 + e^x)``; ``x`` is ``(*)`` fp16 | fp32.
+
+    f32 loses what e^x adds to one; ``faithful`` takes the series of the logarithm there.
+    """
+    if not context.is_faithful:
+        return op.softplus(x)
+    e = op.exp(x)
+    terms = graph.floats(1 / 3)
+    for factor in (-1 / 2, 1):
+        terms = op.add(op.multiply(terms, e), graph.floats(factor)).output(0)
+    return op.select(op.less(x, graph.floats(-5)), op.multiply(e, terms), op.softplus(x))
 
 
 @translates("relu6", spec="iOS15.relu6")
@@ -64,7 +78,9 @@ def gelu(x: Output, context: Context, mode: str = "EXACT") -> Any:
     mode = context.one_of("mode", mode, _GELU)
     if mode == "SIGMOID_APPROXIMATION":
         return op.swish(x, graph.scalar_like(x, 1.702))
-    return op.gelu(x, "erf" if mode == "EXACT" else "tanh")
+    y = op.gelu(x, "erf" if mode == "EXACT" else "tanh")
+    # The kernel makes nan of infinity.
+    return op.select(op.less(graph.floats(100), x), x, y) if context.is_faithful else y
 
 
 @translates("leaky_relu", spec="iOS15.leaky_relu, iOS17.leaky_relu")

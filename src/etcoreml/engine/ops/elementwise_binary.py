@@ -18,12 +18,21 @@ from etcoreml.engine.registry import translates
 Build = Callable[[Output, Output], Any]
 
 
-def _arithmetic(build: Build, op_type: str, on_integers: Build | None = None) -> None:
+def _arithmetic(
+    build: Build,
+    op_type: str,
+    on_integers: Build | None = None,
+    when_faithful: Build | None = None,
+) -> None:
     """Register an op whose operands have the dtype of its result."""
 
     def translator(x: Output, y: Output, context: Context) -> Any:
         type_ = context.element_type()
-        chosen = on_integers if on_integers is not None and type_ == Type.i32 else build
+        chosen = build
+        if on_integers is not None and type_ == Type.i32:
+            chosen = on_integers
+        elif when_faithful is not None and context.is_faithful:
+            chosen = when_faithful
         return chosen(graph.convert(x, type_), graph.convert(y, type_))
 
     _register(translator, op_type, "``(*)`` fp16 | fp32 | int32")
@@ -56,6 +65,17 @@ def _floor_div(x: Output, y: Output) -> Any:
     return op.floor(op.divide(x, y))
 
 
+def _faithful_floor_div(x: Output, y: Output) -> Any:
+    """Correct a quotient that OpenVINO, multiplying by the inverse, rounds across an integer."""
+    quotient = op.floor(op.divide(x, y))
+    one = graph.floats(1)
+    size, end = op.absolute(y), op.multiply(x, op.sign(y))
+    is_low = op.less_equal(op.multiply(op.add(quotient, one), size), end)
+    is_high = op.less(end, op.multiply(quotient, size))
+    raised = op.select(is_low, op.add(quotient, one), quotient)
+    return op.select(is_high, op.subtract(quotient, one), raised)
+
+
 _arithmetic(op.add, "add")
 _arithmetic(op.subtract, "sub")
 _arithmetic(op.multiply, "mul")
@@ -64,12 +84,15 @@ _arithmetic(op.minimum, "minimum")
 _arithmetic(op.power, "pow", integers.power)
 _arithmetic(op.floor_mod, "mod", integers.mod)
 _arithmetic(op.divide, "real_div", integers.trunc_div)
-_arithmetic(_floor_div, "floor_div", integers.floor_div)
+_arithmetic(_floor_div, "floor_div", integers.floor_div, _faithful_floor_div)
 
 _comparison(op.equal, "equal", integers.equal)
 _comparison(op.not_equal, "not_equal", lambda x, y: op.logical_not(integers.equal(x, y)))
-_comparison(op.greater, "greater", lambda x, y: integers.less(y, x))
-_comparison(op.greater_equal, "greater_equal", lambda x, y: integers.less_equal(y, x))
+# OpenVINO's Greater and GreaterEqual are true of nan.
+_comparison(lambda x, y: op.less(y, x), "greater", lambda x, y: integers.less(y, x))
+_comparison(
+    lambda x, y: op.less_equal(y, x), "greater_equal", lambda x, y: integers.less_equal(y, x)
+)
 _comparison(op.less, "less", integers.less)
 _comparison(op.less_equal, "less_equal", integers.less_equal)
 

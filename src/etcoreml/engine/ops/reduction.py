@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from openvino import Output, Type
 from openvino import opset15 as op
 
 from etcoreml.engine import graph, integers
+from etcoreml.engine.context import Context
 from etcoreml.engine.registry import translates
 
 Build = Callable[[Any, Output, bool], Any]
@@ -18,12 +20,25 @@ OnIntegers = Callable[[Output, tuple[int, ...], bool], Output]
 def _over_axes(build: Build, op_type: str, on_integers: OnIntegers) -> None:
     """Register a reduction over ``axes``, all of them if absent."""
 
-    def translator(x: Output, axes: tuple[int, ...] | None = None, keep_dims: bool = False) -> Any:
+    def translator(
+        x: Output,
+        context: Context,
+        axes: tuple[int, ...] | None = None,
+        keep_dims: bool = False,
+    ) -> Any:
         rank = graph.rank(x)
         over = graph.axes_of(range(rank) if axes is None else axes, rank)
         if integers.is_int32(x):
             return on_integers(x, over, keep_dims)
-        return build(x, graph.integers(*over), keep_dims)
+        y = build(x, graph.integers(*over), keep_dims)
+        if op_type in ("reduce_max", "reduce_min") and context.is_faithful:
+            # Kernels pass nan over.
+            marks = op.convert(op.is_nan(x), Type.f32)
+            any_nan = op.greater(
+                op.reduce_max(marks, graph.integers(*over), keep_dims), graph.floats(0)
+            )
+            y = op.select(any_nan, graph.floats(np.nan), y)
+        return y
 
     translator.__doc__ = (
         f"Apply ``{op_type}`` over ``axes``: ``(*)`` fp16 | fp32 | int32, in the dtype of ``x``. "
