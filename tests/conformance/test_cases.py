@@ -33,9 +33,7 @@ WHOLE_PROGRAMS = {
 }
 """Ops that are tested as whole programs, and why."""
 
-NO_CASE: dict[tuple[str, str, str], str] = {
-    ("resize", "shape", "uint32"): "coremltools writes no uint32 tensors",
-}
+NO_CASE: dict[tuple[str, str, str], str] = {}
 """Operands and dtypes without a case: (op, input, dtype) to the reason."""
 
 SAME_SHAPE = {

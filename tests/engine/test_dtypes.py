@@ -325,7 +325,7 @@ _IMAGES = (
             "iOS17",
             fp16=False,
         )
-        for dtype in ("int16", "uint16")
+        for dtype in ("int16", "uint16", "uint32")
     ),
 )
 
