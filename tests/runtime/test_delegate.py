@@ -31,11 +31,13 @@ from etcoreml.errors import (
     ModelTypeError,
     PackageError,
 )
+from etcoreml.mil import load_package
 from etcoreml.runtime.binding import BoundMethod
 from etcoreml.runtime.delegate import COMPUTE_UNITS, init
 from etcoreml.runtime.pte import parse_pte
 from tests.engine.cached import everything_is_worth_caching, nothing_is_translated
 from tests.lowering import Runtime
+from tests.mil.printed import compiled_files
 
 
 class NamedData:
@@ -134,13 +136,15 @@ def blob_of(children: Mapping[str, Any]) -> bytes:
     return write_blob(Directory.from_mapping(ROOT_NAME, children))
 
 
-COMPILED = b"""program(1.3)
-{ func main<ios17>(tensor<fp32, [2]> x) { tensor<fp32, [2]> y = relu(x = x); } -> (y); }"""
-
-
-def test_compiled_models_run() -> None:
-    children = {"metadata.json": METADATA, "model.mlmodelc": {"model.mil": COMPILED}}
-    load(blob_of(children))
+def test_compiled_models_load_as_their_package(payload: bytes) -> None:
+    blob = read_blob(payload)
+    package = blob.find("model.mlpackage")
+    assert isinstance(package, Directory)
+    children = {
+        "metadata.json": blob.read("metadata.json"),
+        "model.mlmodelc": compiled_files(load_package(package)),
+    }
+    assert names(load(blob_of(children))) == names(load(payload))
 
 
 def test_compiled_models_without_a_program_are_refused() -> None:
