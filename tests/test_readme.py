@@ -17,6 +17,7 @@ PAGES = [
     "CONTRIBUTING.md",
     "docs/architecture.md",
     "docs/blob-format.md",
+    "docs/ml-model.md",
     "docs/ops.md",
 ]
 
@@ -24,6 +25,15 @@ PAGES = [
 def test_python_example_runs() -> None:
     (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     exec(compile(example, "README.md", "exec"), {})
+
+
+def test_python_example_of_ml_model_runs(
+    linear_package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(linear_package.parent)
+    text = (ROOT / "docs" / "ml-model.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(compile(example, "ml-model.md", "exec"), {})
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -152,6 +152,17 @@ def test_nothing_and_something_else(tmp_path: Path) -> None:
         locate({}, None, False)
 
 
+def test_errors_name_the_file(linear_package: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.mlmodel"
+    path.write_bytes(b"\xff" * 20)
+    with pytest.raises(ModelError, match=r"model\.mlmodel': "):
+        MLModel(path)
+    path = tmp_path / "program.pte"
+    path.write_bytes(b"")
+    with pytest.raises(PackageError, match=r"(?s)an ExecuTorch program.*etcoreml\.load"):
+        MLModel(path)
+
+
 def test_a_compiled_model_has_no_specification(tmp_path: Path) -> None:
     files = ModelFiles(tmp_path)
     assert files.is_compiled

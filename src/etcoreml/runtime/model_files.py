@@ -78,7 +78,12 @@ class ModelFiles:
         Raises:
             ModelError: As :func:`etcoreml.mil.open_model`.
         """
-        return open_model(self.path)
+        try:
+            return open_model(self.path)
+        except ModelError as error:
+            if not self.is_temporary and str(self.path) not in str(error):
+                error.what = f"'{self.path}': {error.what}"
+            raise
 
     def read_spec(self) -> Any:
         """Return the specification, a ``Model`` message.
@@ -191,6 +196,12 @@ def _at_path(name: str, is_temporary: bool) -> ModelFiles:
             "there is no model at this path",
             found=str(path),
             expected="a .mlpackage, .mlmodel or .mlmodelc",
+        )
+    if path.suffix == ".pte":
+        raise PackageError(
+            f"'{path}' is no Core ML model",
+            found="an ExecuTorch program",
+            hint="etcoreml.load(path) runs it.",
         )
     if is_temporary and path.is_dir():
         return ModelFiles(path, path)

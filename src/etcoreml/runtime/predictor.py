@@ -77,7 +77,10 @@ class FunctionPredictor:
                 found="state=None",
                 hint="model.predict(data, state=model.make_state())",
             )
-        request = self._idle.pop() if self._idle else self.session.create_request()
+        try:
+            request = self._idle.pop()
+        except IndexError:  # each of the threads that are here at once has its own
+            request = self.session.create_request()
         try:
             return self._run(request, arrays)
         finally:
