@@ -147,13 +147,28 @@ def counter(path: Path) -> Path:
     )
 
 
-def picture(path: Path, layout: str, *, as_image: bool = True, **options: Any) -> Path:
-    """An image of 4 x 5 pixels (width x height) plus 1, as an image or as a tensor ``out``."""
+def picture(
+    path: Path,
+    layout: str,
+    *,
+    as_image: bool = True,
+    image: dict[str, Any] | None = None,
+    **options: Any,
+) -> Path:
+    """An image of 4 x 5 pixels (width x height) plus 1, as an image or as a tensor ``out``.
+
+    Args:
+        path: The package to write.
+        layout: A colour layout of coremltools.
+        as_image: Whether the output is an image.
+        image: Further options of the input's ``ImageType``.
+        options: Of ``convert``.
+    """
     ct = coremltools()
     channels = 1 if layout.startswith("GRAY") else 3
     colour = ct.colorlayout[layout]
     shape = options.pop("shape", (1, channels, 5, 4))
-    given = ct.ImageType("image", shape, color_layout=colour)
+    given = ct.ImageType("image", shape, color_layout=colour, **(image or {}))
     result = ct.ImageType("out", color_layout=colour) if as_image else ct.TensorType("out")
     return convert(
         path,

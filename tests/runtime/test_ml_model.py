@@ -250,6 +250,30 @@ def test_the_program_sees_the_declared_channel_order(layout: str, tmp_path: Path
     assert red[0, :, 0, 0].tolist() == ([201, 1, 1] if layout == "RGB" else [1, 1, 201])
 
 
+def test_scale_and_bias_are_the_programs_own(tmp_path: Path) -> None:
+    given = {"scale": 1 / 128, "bias": [-0.5, -1.0, 0.25]}
+    path = mlmodels.picture(tmp_path / "picture.mlpackage", "RGB", as_image=False, image=given)
+    pixels = np.random.default_rng(4).integers(0, 256, (5, 4, 3))
+    found = MLModel(path).predict({"image": pixels})["out"]
+    expected = (pixels / 128 + given["bias"]).transpose(2, 0, 1)[None] + 1
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_grey_bytes(tmp_path: Path) -> None:
+    """A program that takes uint8, as iOS 17 has it."""
+    path = mlmodels.picture(
+        tmp_path / "picture.mlpackage",
+        "GRAYSCALE",
+        as_image=False,
+        image={"grayscale_use_uint8": True},
+    )
+    model = MLModel(path)
+    pixels = np.random.default_rng(5).integers(0, 256, (5, 4)).astype(np.uint8)
+    found = model.predict({"image": Image.fromarray(pixels)})["out"]
+    np.testing.assert_array_equal(found, pixels[None, None].astype(np.float32) + 1)
+    assert model.bind({"image": pixels[None, None]}).inputs["image"].dtype == np.uint8
+
+
 def test_images_of_several_sizes(tmp_path: Path) -> None:
     ct = coremltools()
     shape = ct.Shape((1, 3, ct.RangeDim(4, 9, default=5), ct.RangeDim(4, 8, default=4)))
