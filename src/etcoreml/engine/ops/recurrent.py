@@ -166,7 +166,7 @@ def gru(
         return _results(x, steps, (h,), (initial_h,), direction, output_sequence)
     inner = _gates(_bias(bias, 3 * hidden), _GRU_GATES)
     outer = _gates(_bias(input_bias, 3 * hidden), _GRU_GATES)
-    total = np.add(inner, outer)
+    total = np.add(inner, outer, dtype=np.float32)
     if reset_after:
         # The output gate's two biases are on either side of the reset gate.
         total = np.concatenate([total[: 2 * hidden], outer[2 * hidden :], inner[2 * hidden :]])
