@@ -1,10 +1,47 @@
-"""Every benchmark, one after the other: ``python -m benchmarks``, or ``make bench``."""
+"""Answers questions with figures: ``python -m benchmarks [QUESTION ...] [NETWORK ...] [--quick]``.
+
+- ``engine``: whole networks beside OpenVINO, ONNX Runtime, XNNPACK and torch eager.
+- ``bridge``: what a delegate call costs in the stock ExecuTorch runtime.
+- ``programs``: whole .pte programs beside torch eager; asked for by name only.
+
+Without a question: ``engine`` and ``bridge``, as ``make bench`` does. Any other word picks
+networks by parts of their names.
+"""
 
 from __future__ import annotations
 
-from benchmarks import bridge, models
+import argparse
+
+QUESTIONS = ("engine", "bridge", "programs")
+
+
+def main() -> None:
+    """Ask."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", help="questions, and parts of networks' names")
+    parser.add_argument("--quick", action="store_true", help="whether it works, not how fast")
+    given = parser.parse_args()
+    networks = [name for name in given.names if name not in QUESTIONS]
+    asked = [name for name in QUESTIONS if name in given.names]
+    # Imported when asked: each needs libraries that take seconds.
+    for question in asked or (["engine"] if networks else ["engine", "bridge"]):
+        if question == "engine":
+            from benchmarks import engine
+
+            engine.main(networks, quick=given.quick)
+        elif question == "bridge":
+            from benchmarks import bridge
+
+            bridge.main(rounds=20 if given.quick else 400)
+        else:
+            from benchmarks import models
+
+            models.main(networks)
+
 
 if __name__ == "__main__":
-    bridge.main()
-    print()
-    models.main()
+    main()

@@ -41,8 +41,12 @@ def _bind(execute: Callable[[object], object], inputs: object) -> Callable[[], o
     return lambda: execute(inputs)
 
 
-def main() -> None:
-    """Measure, print and write."""
+def main(rounds: int = 400) -> None:
+    """Measure, print and write.
+
+    Args:
+        rounds: Turns of 50 calls for each contestant.
+    """
     precision = coremltools().precision.FLOAT32
     specs = CoreMLBackend.generate_compile_specs(compute_precision=precision)
     programs = {
@@ -60,7 +64,7 @@ def main() -> None:
     calls = {f"{name}, Method.execute": _bind(m.execute, inputs) for name, m in methods.items()}
     calls["etcoreml, Program.forward"] = lambda: facade.forward(*inputs)
     calls["torch eager"] = lambda: inputs[0] + inputs[1]
-    results = interleaved(calls, rounds=400, batch=50)
+    results = interleaved(calls, rounds=rounds, batch=50)
     peer = results["XNNPACK, Method.execute"]["median"]
     print(f"{'16-float add':<34}{'median us':>10}{'min us':>10}{'x XNNPACK':>11}")
     for name, row in results.items():
