@@ -52,6 +52,7 @@ ALLOWED = {
 WHOLE_PATH_FOLDERS = {"conformance", "hostile", "models", "peers", "pipeline"}
 WHOLE_PATH = {
     "test_readme.py": "the README's commands",
+    "benchmarks/test_report.py": "the benchmark's tables and goals",
     "blob/test_interop.py": "blobs against executorch's own helper",
     "engine/test_bit_exact.py": "the rounding of fp16, op by op",
     "engine/test_networks.py": "networks through all translators",
