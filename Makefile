@@ -19,8 +19,9 @@ test: setup      ## what CI runs: check, from a fresh clone
 test-slow: setup ## the long matrices and large networks
 	@.venv/bin/python -m pytest -q -m slow
 
-bench: setup     ## measure this project beside its peers
-	@.venv/bin/python -m benchmarks
+bench: setup     ## measure this project beside its peers (a quarter of an hour, on an idle machine)
+	@.venv/bin/python -m pip --disable-pip-version-check install --quiet --no-build-isolation --editable ".[bench]"
+	@.venv/bin/python -W ignore -m benchmarks
 
 peers: setup     ## run coremltools' own tests on this engine (hours; continues where it stopped)
 	@.venv/bin/python -m pip --disable-pip-version-check install --quiet --no-build-isolation --editable ".[peers]"
