@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch.export import ExportedProgram
 
+from etcoreml.compiler.decompositions import expand
 from etcoreml.compiler.enumerated_shapes import Symbol, symbolic_inputs
 from etcoreml.compiler.package import DebugInfo, read_debug_info, read_handles
 from etcoreml.compiler.quiet import VERBOSE_VARIABLE, quiet
@@ -56,6 +57,9 @@ def converted(program: ExportedProgram, options: Options) -> Iterator[tuple[Any,
     """
     _check_options(options)
     _check_initial_state(program)
+    if expand(program.graph):
+        program.graph.eliminate_dead_code()
+        program.graph_module.recompile()
     fill_defaults(program)
     with _CONVERSION, scratch(), own_converters(), quiet():
         with _translated(options):

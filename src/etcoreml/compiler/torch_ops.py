@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from etcoreml.compiler.elementwise_ops import ELEMENTWISE_CONVERTERS
 from etcoreml.compiler.quantized_ops import QUANTIZED_CONVERTERS
 from etcoreml.mil.ct import coremltools
 
@@ -30,6 +31,17 @@ def _clone_dim_order(context: Any, node: Any) -> None:
     _torch.ops.noop(context, node)
 
 
+def _with_results(converter: Callable[[Any, Any], None], count: int) -> Callable[[Any, Any], None]:
+    """Return a converter that enters its results as one tuple, as exported programs have them."""
+
+    def convert(context: Any, node: Any) -> None:
+        node.outputs = [f"{node.name}_{index}" for index in range(count)]
+        converter(context, node)
+        context.add(tuple(context[name] for name in node.outputs), torch_name=node.name)
+
+    return convert
+
+
 # Op name in coremltools' spelling (lower case, without ``aten`` and ``default``) to converter.
 # An op of another namespace is converted by its name with ``::`` and looked up with a dot.
 # split_copy: https://github.com/apple/coremltools/pull/2563, after 9.0.
@@ -37,10 +49,14 @@ def _clone_dim_order(context: Any, node: Any) -> None:
 OWN_CONVERTERS: Mapping[str, Callable[[Any, Any], None]] = MappingProxyType(
     {
         "split_copy": _torch.ops.split,
+        # Under the name of the overload that torch.export writes, else they are unrolled.
+        "lstm.input": _with_results(_torch.ops.lstm, 3),
+        "gru.input": _with_results(_torch.ops.gru, 2),
         "dim_order_ops._to_dim_order_copy": _torch.dim_order_ops._to_dim_order_copy,
         "dim_order_ops._empty_dim_order": _torch.dim_order_ops._empty_dim_order,
         "dim_order_ops._clone_dim_order": _clone_dim_order,
         "dim_order_ops::_clone_dim_order": _clone_dim_order,
+        **ELEMENTWISE_CONVERTERS,
         **QUANTIZED_CONVERTERS,
     }
 )

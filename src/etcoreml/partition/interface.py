@@ -14,6 +14,7 @@ from torch.export import ExportedProgram
 from torch.fx import Node
 from torch.fx.passes.infra.partitioner import Partition
 
+from etcoreml.compiler.names import op_name
 from etcoreml.mil.ct import coremltools
 from etcoreml.partition.support import Setting
 
@@ -23,6 +24,8 @@ _SIZE_IN = "a size computed outside of the delegate would have to enter it, and 
 _SIZE_OUT = "a size it computes is used outside of the delegate, and only tensors leave one"
 _DERIVED = "a delegate would have an input whose size is an expression of other sizes"
 _NO_INPUT = "a delegate without inputs needs minimum_deployment_target iOS18 or later"
+_UNUSED = "nothing outside of the delegate would read what it computes"
+_ISLAND = "a delegate that only moves values about is not worth a call"
 _PERMUTED = "a delegate would have an input that is not contiguous"
 
 
@@ -52,8 +55,39 @@ def offences(
                     yield node, reason
             if _is_size(node.meta.get("val")) and not members.issuperset(node.users):
                 yield node, _SIZE_OUT
+        if all(members.issuperset(node.users) for node in members):
+            yield from ((node, _UNUSED) for node in members)
+        elif not setting.whole and all(op_name(node) in TRIVIAL for node in members):
+            yield from ((node, _ISLAND) for node in members)
         if inputs == 0 and setting.target < ct.target.iOS18:
             yield from ((node, _NO_INPUT) for node in members)
+
+
+TRIVIAL = frozenset(
+    {
+        "get_attr",
+        "getitem",
+        *(
+            f"aten.{name}"
+            for name in (
+                *(
+                    "alias_copy.default",
+                    "clone.default",
+                    "detach_copy.default",
+                    "view_copy.default",
+                ),
+                *("squeeze_copy.dim", "squeeze_copy.dims", "squeeze_copy.default"),
+                *("unsqueeze_copy.default", "expand_copy.default", "full.default"),
+                *("slice_copy.Tensor", "select_copy.int", "permute_copy.default"),
+                *("transpose_copy.int", "split_with_sizes_copy.default", "unbind_copy.int"),
+                *("_to_copy.default", "arange.start_step", "scalar_tensor.default"),
+            )
+        ),
+        "dim_order_ops._clone_dim_order.default",
+        "dim_order_ops._to_dim_order_copy.default",
+    }
+)
+"""Ops that compute nothing: views, casts, copies and constants."""
 
 
 def constant_names(program: ExportedProgram) -> frozenset[str]:
@@ -71,6 +105,24 @@ def constant_names(program: ExportedProgram) -> frozenset[str]:
             ),
         }
     )
+
+
+def wide_constants(program: ExportedProgram) -> frozenset[str]:
+    """Return the names of the placeholders of int64 constants that int32 does not hold."""
+    signature = program.graph_signature
+    names = {
+        **signature.inputs_to_parameters,
+        **signature.inputs_to_buffers,
+        **signature.inputs_to_lifted_tensor_constants,
+    }
+    found = set()
+    for placeholder, name in names.items():
+        value = program.state_dict.get(name, program.constants.get(name))
+        if isinstance(value, torch.Tensor) and value.dtype == torch.int64 and value.numel():
+            low, high = value.aminmax()
+            if int(low) < -(2**31) or int(high) >= 2**31:
+                found.add(placeholder)
+    return frozenset(found)
 
 
 def _why_not_input(value: Any, symbols: frozenset[str]) -> str | None:

@@ -7,19 +7,8 @@ from typing import Any
 
 import torch
 
-
-def op_name(node: torch.fx.Node) -> str:
-    """Return the name of a node's op with its overload, e.g. ``aten.mm.default``.
-
-    ATen and edge overloads of one op have the same name here; Python functions such as
-    ``getitem`` have theirs, and other nodes the kind of node.
-    """
-    if node.op != "call_function":
-        return str(node.op)
-    schema = getattr(node.target, "_schema", None)
-    if schema is None:
-        return str(getattr(node.target, "__name__", node.target))
-    return f"{schema.name.replace('::', '.')}.{schema.overload_name or 'default'}"
+from etcoreml.compiler.names import argument as argument
+from etcoreml.compiler.names import op_name as op_name
 
 
 def results(node: torch.fx.Node) -> list[torch.Tensor]:
@@ -37,20 +26,6 @@ def operand(node: torch.fx.Node, name: str) -> torch.Tensor | None:
     value = argument(node, name)
     found = value.meta.get("val") if isinstance(value, torch.fx.Node) else None
     return found if isinstance(found, torch.Tensor) else None
-
-
-def argument(node: torch.fx.Node, name: str) -> Any:
-    """Return an argument by its name in the op's schema, or its default when it is left out.
-
-    Raises:
-        KeyError: The schema has no such argument.
-    """
-    if name in node.kwargs:
-        return node.kwargs[name]
-    for index, each in enumerate(node.target._schema.arguments):
-        if each.name == name:
-            return node.args[index] if index < len(node.args) else each.default_value
-    raise KeyError(name)
 
 
 def is_static(shape: Sequence[Any]) -> bool:

@@ -23,12 +23,14 @@ from torch.fx.passes.infra.partitioner import CapabilityBasedPartitioner, Partit
 from torch.fx.passes.operator_support import OperatorSupportBase
 
 from etcoreml.compiler.backend import CoreMLBackend
+from etcoreml.compiler.decompositions import is_taken_whole
 from etcoreml.compiler.resolution import OwnedSpecs, claim, frames
 from etcoreml.compiler.specs import decode_options
 from etcoreml.errors import FullGraphError, PartitionOptionError
 from etcoreml.partition.buffers import claim_buffers, initial_values
-from etcoreml.partition.interface import constant_names, offences
-from etcoreml.partition.node import op_name
+from etcoreml.partition.dialect import make_acceptable, refused_ops
+from etcoreml.partition.interface import constant_names, offences, wide_constants
+from etcoreml.partition.node import op_name, results
 from etcoreml.partition.report import Decision, DelegationReport
 from etcoreml.partition.support import Setting, why_not
 
@@ -122,9 +124,18 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
             Core ML cannot take is decomposed, whose parts it may take.
         """
         self._not_zero |= initial_values(ep)
+        if ep.dialect == "EDGE":
+            return [], None  # asked whether every kept op was delegated: what was not can run
         if ep not in self._kept:
+            # ExecuTorch asks when the program is functional and before it checks the ops.
+            make_acceptable(ep)
             self._kept[ep] = self._ops_to_keep(ep)
-        return list(self._kept[ep]), None
+        kept, refused = self._kept[ep], refused_ops(ep)
+        if not refused:
+            return list(kept), None
+        # With a filter, ExecuTorch lets the ops through that it has no decomposition for.
+        kept = [op for op in kept if torch.Tag.core not in op.tags and op not in refused]
+        return [*kept, *refused], _every_node
 
     def _ops_to_keep(self, program: ExportedProgram) -> list[torch._ops.OpOverload]:
         """Return the ops whose every node will be delegated as it is.
@@ -144,6 +155,7 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
         for node, reason in reasons.items():
             if node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload):
                 fits = reason is None and node not in outside and not _is_view(node.target)
+                fits &= is_taken_whole(node) and not _repeats(node)
                 # What the user wants outside runs there as it is, if ExecuTorch can run it.
                 fits |= reason == _SKIPPED and _has_out_variant(node.target)
                 kept[node.target] = kept.get(node.target, True) and fits
@@ -189,7 +201,8 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
     def _setting(self, program: ExportedProgram) -> Setting:
         """Return what the support rules may ask about a program."""
         constants = constant_names(program) if self.take_over_constant_data else frozenset()
-        return Setting(self._options.target, constants)
+        wide = wide_constants(program)
+        return Setting(self._options.target, constants, wide, self.lower_full_graph)
 
     def _partitions(
         self, program: ExportedProgram, reasons: dict[Node, str], setting: Setting
@@ -259,6 +272,10 @@ class _Support(OperatorSupportBase):  # type: ignore[misc] # torch is untyped
         return node not in self._reasons
 
 
+def _every_node(node: Node) -> bool:
+    return True
+
+
 def _reason(node: Node, reasons: dict[Node, str]) -> str:
     """Return why a node is outside; an element of a tuple is where the tuple is."""
     if node not in reasons and op_name(node) == "getitem":
@@ -271,6 +288,11 @@ def _is_view(op: torch._ops.OpOverload) -> bool:
     arguments = op._schema.arguments
     alias = arguments[0].alias_info if arguments else None
     return alias is not None and not alias.is_write
+
+
+def _repeats(node: Node) -> bool:
+    """Whether a result repeats its elements in memory, which ExecuTorch cannot return."""
+    return any(0 in each.stride() and each.numel() > 1 for each in results(node))
 
 
 def _is_decomposed(node: Node) -> bool:

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch.fx import Node
 
+from etcoreml.compiler.decompositions import expansion
 from etcoreml.compiler.torch_ops import has_converter
 from etcoreml.mil.ct import coremltools
 from etcoreml.partition.node import argument, is_static, op_name, operand, operands, results
@@ -55,10 +56,14 @@ class Setting:
     Attributes:
         target: ``coremltools.target`` the model must run on.
         constants: Names of the placeholders whose values go into the model.
+        wide: Names of the placeholders of int64 constants that int32 does not hold.
+        whole: Whether the program has to go in as a whole.
     """
 
     target: Any
     constants: frozenset[str] = frozenset()
+    wide: frozenset[str] = frozenset()
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,10 @@ def why_not(node: Node, setting: Setting) -> str | None:
         node: A ``call_function`` node of an edge or ATen program, with ``meta["val"]``.
         setting: The lowering it is for.
     """
+    traced = expansion(node)
+    if traced is not None:
+        parts = (each for each in traced.graph.nodes if each.op == "call_function")
+        return next(filter(None, (why_not(each, setting) for each in parts)), None)
     name = op_name(node)
     for rule in (*GENERAL_RULES, *_RULES_BY_OP.get(name, ())):
         if rule.applies(node, setting):
@@ -120,9 +129,20 @@ def _has_foreign_dtype(node: Node, setting: Setting) -> bool:
         return False
     if name in _CASTS and node.all_input_nodes[0].name in setting.constants:
         # Folded before the model is written.
-        return operands(node)[0].dtype not in _OPERAND_DTYPES | _CONSTANT_DTYPES
+        return operands(node)[0].dtype not in _OPERAND_DTYPES | _CONSTANT_DTYPES or any(
+            each.dtype not in _OPERAND_DTYPES for each in results(node)
+        )
     return any(each.dtype not in _OPERAND_DTYPES for each in operands(node)) or any(
         each.dtype not in _DTYPES for each in results(node)
+    )
+
+
+def _has_wide_integer(node: Node, setting: Setting) -> bool:
+    if any(each.name in setting.wide for each in node.all_input_nodes):
+        return True
+    # the end of a slice means: to the end
+    return not op_name(node).startswith("aten.slice") and any(
+        isinstance(each, int) and not -(2**31) <= each < 2**31 for each in node.args
     )
 
 
@@ -184,25 +204,8 @@ def _has_memory_format(node: Node, setting: Setting) -> bool:
     return order is not None and list(order) != list(range(len(order)))
 
 
-def _is_scaled(*names: str) -> Callable[[Node, Setting], bool]:
-    """Whether one of the scale arguments differs from 1."""
-
-    def applies(node: Node, setting: Setting) -> bool:
-        return any(argument(node, name) != 1 for name in names)
-
-    return applies
-
-
-def _has_integer_operand(node: Node, setting: Setting) -> bool:
-    return any(not each.dtype.is_floating_point for each in operands(node))
-
-
 def _has_integer_result(node: Node, setting: Setting) -> bool:
     return any(each.dtype != torch.bool for each in results(node))
-
-
-def _reduces_all(node: Node, setting: Setting) -> bool:
-    return argument(node, "dim") is None
 
 
 def _is_unbatched(node: Node, setting: Setting) -> bool:
@@ -210,16 +213,8 @@ def _is_unbatched(node: Node, setting: Setting) -> bool:
     return x is None or weight is None or x.dim() < weight.dim()
 
 
-def _has_rank_one_operand(node: Node, setting: Setting) -> bool:
-    return any(each.dim() == 1 for each in operands(node))
-
-
 def _uses_indices(node: Node, setting: Setting) -> bool:
     return any(op_name(user) == "getitem" and user.args[1] == 1 for user in node.users)
-
-
-def _has_no_dimensions(node: Node, setting: Setting) -> bool:
-    return all(each.dim() == 0 for each in operands(node))
 
 
 def _is_below_ios16(node: Node, setting: Setting) -> bool:
@@ -250,16 +245,25 @@ def _pads_otherwise(node: Node, setting: Setting) -> bool:
     ) or _crops(node, setting)
 
 
+def _has_varying_matrix(node: Node, setting: Setting) -> bool:
+    return any(not is_static(each.shape) for each in operands(node))
+
+
+def _reduces_otherwise(node: Node, setting: Setting) -> bool:
+    known = argument(node, "reduce") in ("sum", "prod", "amax", "amin")
+    return not known or not argument(node, "include_self")
+
+
+def _overlaps(node: Node, setting: Setting) -> bool:
+    sizes, steps = argument(node, "kernel_size"), argument(node, "stride")
+    return any(step < size for size, step in zip(sizes, steps, strict=True))
+
+
 def _groups_heads(node: Node, setting: Setting) -> bool:
     query, key = operand(node, "query"), operand(node, "key")
     return query is None or key is None or query.shape[:-2] != key.shape[:-2]
 
 
-_FLOAT_ONLY = (
-    *("acos", "asin", "atan", "atanh", "ceil", "cos", "cosh", "erf", "exp", "expm1", "floor"),
-    *("log2", "reciprocal", "relu", "round", "rsqrt", "sigmoid", "sin", "sinh", "sqrt", "tan"),
-    "tanh",
-)
 _BITWISE = (
     "aten.bitwise_not.default",
     *(
@@ -271,17 +275,12 @@ _BITWISE = (
 _UNCONVERTED = (
     "aten.affine_grid_generator.default",
     "aten.cosine_similarity.default",
-    "aten.fft_rfft.default",
     "aten.hann_window.default",
     "aten.hardshrink.default",
-    "aten.lerp.Scalar",
-    "aten.lerp.Tensor",
     "aten.linalg_inv.default",
     "aten.linalg_inv_ex.default",
     "aten.mse_loss.default",
     "aten.nll_loss_nd.default",
-    "aten.stft.default",
-    "aten.stft.center",
 )
 
 # Rules -----------------------------------------------------------------------------------------
@@ -301,6 +300,11 @@ GENERAL_RULES: tuple[Rule, ...] = (
         _needs_fp16_interface,
         "float16 tensors need minimum_deployment_target iOS16 or later",
     ),
+    Rule(
+        (),
+        _has_wide_integer,
+        "Core ML computes int64 as int32, which does not hold the constant",
+    ),
     Rule((), _has_high_rank, "Core ML takes tensors up to rank 5", _ISSUES + "1723"),
     Rule((), _has_memory_format, "Core ML takes contiguous tensors only"),
 )
@@ -308,35 +312,30 @@ GENERAL_RULES: tuple[Rule, ...] = (
 OP_RULES: tuple[Rule, ...] = (
     # Wrong numbers: the conversion succeeds and the model computes something else.
     Rule(
-        ("aten.add.Tensor", "aten.sub.Tensor", "aten.add.Scalar", "aten.sub.Scalar"),
-        _is_scaled("alpha"),
-        "coremltools ignores alpha",
-        _ISSUES + "2573",
-    ),
-    Rule(
-        ("aten.diagonal.default", "aten.diagonal_copy.default"),
-        _always,
-        "coremltools gives the diagonal a wrong shape",
-        _ISSUES + "2565",
-    ),
-    Rule(("aten.atan2.default",), _always, "coremltools computes atan2(0, -1) as 0"),
-    Rule(
         ("aten.triu.default", "aten.tril.default"),
+        _has_varying_matrix,
+        "the triangle of a matrix whose size varies cannot be a constant",
+    ),
+    Rule(
+        ("aten.scatter_reduce.two",),
+        _reduces_otherwise,
+        "Core ML scatters by sum, prod, amax and amin, and includes what is there",
+    ),
+    Rule(
+        ("aten.col2im.default",),
+        _overlaps,
+        "coremltools folds windows that do not overlap only",
+    ),
+    Rule(
+        ("aten._upsample_bilinear2d_aa.default",),
         _always,
-        "coremltools turns infinities in the dropped half into NaN",
+        "coremltools ignores antialias",
     ),
     Rule(
         ("aten.rms_norm.default",),
         _always,
         "coremltools' rms_norm is inaccurate for small values and NaN for zeros",
         _ISSUES + "2821",
-    ),
-    # Crashes at run time.
-    Rule(
-        ("aten.argmax.default", "aten.argmin.default"),
-        _reduces_all,
-        "Core ML has no reduction over all dimensions at once for it",
-        _EXECUTORCH + "11715",
     ),
     # Slow: the converter's translation is worse than the decomposition.
     Rule(
@@ -345,33 +344,6 @@ OP_RULES: tuple[Rule, ...] = (
         "coremltools' translation is slower than the decomposition",
     ),
     # Failures: the converter exists and raises, which would abort the whole lowering.
-    Rule(
-        ("aten.acosh.default", "aten.asinh.default"),
-        _always,
-        "coremltools does not implement the op",
-        _ISSUES + "2569",
-    ),
-    Rule(
-        ("aten.rand.default",),
-        _always,
-        "coremltools does not implement the op",
-        _EXECUTORCH + "11722",
-    ),
-    Rule(
-        ("aten.rsub.Scalar", "aten.rsub.Tensor"),
-        _is_scaled("alpha"),
-        "coremltools does not convert alpha",
-    ),
-    Rule(
-        ("aten.addmm.default", "aten.baddbmm.default"),
-        _is_scaled("alpha", "beta"),
-        "coremltools does not convert alpha and beta",
-    ),
-    Rule(
-        tuple(f"aten.{name}.default" for name in _FLOAT_ONLY),
-        _has_integer_operand,
-        "Core ML has the op for floating-point tensors only",
-    ),
     Rule(
         _BITWISE,
         _has_integer_result,
@@ -383,16 +355,6 @@ OP_RULES: tuple[Rule, ...] = (
         "coremltools does not convert the op as torch.export writes it",
     ),
     Rule(
-        ("aten.where.ScalarSelf", "aten.where.ScalarOther", "aten.where.Scalar"),
-        _always,
-        "coremltools does not bring the scalar to the tensor's dtype",
-    ),
-    Rule(
-        ("aten.where.self",),
-        _has_no_dimensions,
-        "coremltools does not select between tensors without dimensions",
-    ),
-    Rule(
         ("aten.pixel_unshuffle.default",),
         _is_below_ios16,
         "Core ML has the op from iOS16 on",
@@ -401,11 +363,6 @@ OP_RULES: tuple[Rule, ...] = (
         ("aten.convolution.default", *(f"aten.conv{n}d.default" for n in (1, 2, 3))),
         _is_unbatched,
         "Core ML's convolution takes batched tensors",
-    ),
-    Rule(
-        ("aten.matmul.default", "aten.mv.default"),
-        _has_rank_one_operand,
-        "coremltools does not multiply with a vector",
     ),
     Rule(
         ("aten.max_pool2d_with_indices.default", "aten.max_pool3d_with_indices.default"),

@@ -1,0 +1,19 @@
+"""Own decompositions: one function of PyTorch for each op that Core ML takes in parts."""
+
+from etcoreml.compiler.decompositions import (
+    arithmetic,
+    elementwise,
+    reductions,
+    samples,
+    shapes,
+    transforms,
+    windows,
+)
+from etcoreml.compiler.decompositions.expansion import expand, expansion
+from etcoreml.compiler.decompositions.registry import find, is_taken_whole
+from etcoreml.compiler.decompositions.transforms import join_complex
+
+FAMILIES = (arithmetic, elementwise, reductions, samples, shapes, transforms, windows)
+"""The modules; importing them enters their functions."""
+
+__all__ = ["FAMILIES", "expand", "expansion", "find", "is_taken_whole", "join_complex"]

@@ -1,0 +1,128 @@
+"""Views and gathers in terms of slices and reshapes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.fx import Node
+
+from etcoreml.compiler.decompositions.registry import decomposes
+from etcoreml.compiler.names import argument
+
+_MISSING = "coremltools 9.0 has no converter for it"
+
+
+def _is_static(node: Node) -> bool:
+    return all(isinstance(size, int) for size in node.all_input_nodes[0].meta["val"].shape)
+
+
+@decomposes(
+    "aten.diagonal.default",
+    "aten.diagonal_copy.default",
+    why="coremltools 9.0 gives it a wrong shape: https://github.com/apple/coremltools/issues/2565",
+    applies=_is_static,
+)
+def diagonal(self: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """Take every (columns + 1)-th element of the flattened matrices."""
+    x = self.movedim((dim1, dim2), (-2, -1))
+    rows, columns = x.shape[-2:]
+    length = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
+    start = offset if offset >= 0 else -offset * columns
+    flat = x.reshape(*x.shape[:-2], rows * columns)
+    stop = start + max(length - 1, 0) * (columns + 1) + (1 if length else 0)
+    return flat[..., start : stop : columns + 1]
+
+
+@decomposes(
+    "aten.as_strided.default", "aten.as_strided_copy.default", why=_MISSING, applies=_is_static
+)
+def as_strided(
+    self: Tensor, size: list[int], stride: list[int], storage_offset: int | None = None
+) -> Tensor:
+    """Gather from the flattened tensor; edge programs hold contiguous tensors only."""
+    at = torch.arange(1) + (storage_offset or 0)
+    for length, step in zip(size, stride, strict=True):
+        at = at.unsqueeze(-1) + torch.arange(length) * step
+    return self.reshape(-1).index_select(0, at.reshape(-1)).reshape(size)
+
+
+@decomposes("aten.unfold.default", "aten.unfold_copy.default", why=_MISSING, applies=_is_static)
+def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
+    """Stack the n-th elements of all windows."""
+    axis = dimension % self.dim()
+    last = (self.shape[axis] - size) // step * step + 1
+    parts = [
+        torch.ops.aten.slice.Tensor(self, axis, start, start + last, step) for start in range(size)
+    ]
+    return torch.stack(parts, -1)
+
+
+@decomposes("aten.masked_select.default", why="ExecuTorch's edge dialect has no masked_select")
+def masked_select(self: Tensor, mask: Tensor) -> Tensor:
+    """Index by the mask."""
+    values, chosen = torch.broadcast_tensors(self, mask)
+    return torch.ops.aten.index.Tensor(values, [chosen])
+
+
+@decomposes("aten.masked_scatter.default", why=_MISSING)
+def masked_scatter(self: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """Take the n-th value for the n-th place."""
+    values, chosen = torch.broadcast_tensors(self, mask)
+    flat = chosen.reshape(-1)
+    at = (flat.to(torch.int64).cumsum(0) - 1).clamp(min=0)
+    taken = source.reshape(-1).index_select(0, at).reshape(values.shape)
+    return torch.where(chosen, taken, values)
+
+
+def _crops(node: Node) -> bool:
+    pads = argument(node, "pad")
+    return all(isinstance(each, int) for each in pads) and min(pads, default=0) < 0
+
+
+@decomposes(
+    "aten.constant_pad_nd.default",
+    why="MIL pads by zero or more",
+    applies=_crops,
+)
+def constant_pad_nd(self: Tensor, pad: list[int], value: float = 0) -> Tensor:
+    """Slice where the pad is negative, pad where it is positive."""
+    x = self
+    for index in range(len(pad) // 2):
+        axis = x.dim() - 1 - index
+        before, after = pad[2 * index : 2 * index + 2]
+        stop = x.shape[axis] + min(after, 0)
+        if min(before, after) < 0:
+            x = torch.ops.aten.slice.Tensor(x, axis, max(-before, 0), stop)
+    widths = [max(each, 0) for each in pad]
+    return torch.ops.aten.constant_pad_nd.default(x, widths, value) if any(widths) else x.clone()
+
+
+def _sums(node: Node) -> bool:
+    used = all(user.args[1] == 0 for user in node.users)
+    return bool(used and argument(node, "mode") in (0, 1) and _is_static(node))
+
+
+@decomposes("aten._embedding_bag.default", why=_MISSING, applies=_sums)
+def embedding_bag(
+    weight: Tensor,
+    indices: Tensor,
+    offsets: Tensor,
+    scale_grad_by_freq: bool = False,
+    mode: int = 0,
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int = -1,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Multiply the rows looked up with a matrix that says which bag each is in."""
+    starts = offsets[:-1] if include_last_offset else offsets
+    places = torch.arange(indices.shape[0])
+    bag = (starts.unsqueeze(1) <= places).to(torch.int64).sum(0) - 1
+    member = torch.arange(starts.shape[0]).unsqueeze(1) == bag
+    share = (member & (indices != padding_idx)).to(weight.dtype)
+    count = share.sum(1, keepdim=True).clamp(min=1.0)
+    if per_sample_weights is not None:
+        share = share * per_sample_weights
+    total = torch.matmul(share, torch.index_select(weight, 0, indices))
+    result = total / count if mode == 1 else total
+    return result, bag, count.squeeze(1).to(torch.int64), bag

@@ -1,0 +1,123 @@
+"""Fourier transforms as products with matrices, and complex numbers as pairs of real ones.
+
+Each function takes complex tensors apart with ``view_as_real`` and joins its result with
+``view_as_complex``; ``join_complex`` removes what cancels, which leaves real tensors only.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.fx import Graph, Node
+
+from etcoreml.compiler.decompositions.registry import decomposes, tensors
+from etcoreml.compiler.names import argument, op_name
+
+_COMPLEX = "ExecuTorch and Core ML have real tensors only"
+_LONGEST = 4096
+
+
+def _reads_complex(node: Node) -> bool:
+    return any(each.dtype.is_complex for each in tensors(node))
+
+
+def _is_short(node: Node) -> bool:
+    axes = argument(node, "dim")
+    shape = tensors(node)[0].shape
+    size = shape[axes[0]] if len(axes) == 1 else None
+    return isinstance(size, int) and size <= _LONGEST
+
+
+@decomposes("aten._fft_r2c.default", why=_COMPLEX, applies=_is_short)
+def fft_r2c(self: Tensor, dim: list[int], normalization: int, onesided: bool) -> Tensor:
+    """Multiply with cosines and sines, (n, n / 2 + 1) each where one side is asked for."""
+    x = self.movedim(dim[0], -1)
+    size = x.shape[-1]
+    count = size // 2 + 1 if onesided else size
+    # k n mod N as integers: the angle of a large product would be inexact.
+    turns = (torch.arange(size).unsqueeze(1) * torch.arange(count)) % size
+    angles = turns.to(x.dtype) * (2 * math.pi / size)
+    scale = {0: 1.0, 1: size**-0.5, 2: 1 / size}[normalization]
+    parts = torch.matmul(x, torch.cos(angles) * scale), torch.matmul(x, torch.sin(angles) * -scale)
+    pair = torch.stack([each.movedim(-1, dim[0]) for each in parts], -1)
+    return torch.view_as_complex(pair)
+
+
+def _enter_composites() -> None:
+    for op in (
+        torch.ops.aten.fft_rfft.default,
+        torch.ops.aten.fft_fft.default,
+        torch.ops.aten.linalg_inv.default,
+        torch.ops.aten.stft.default,
+        torch.ops.aten.stft.center,
+    ):
+        decomposes(str(op), why="coremltools 9.0 wants the arguments torch.export leaves out")(op)
+
+
+_enter_composites()
+
+
+@decomposes("aten.abs.default", why=_COMPLEX, applies=_reads_complex)
+def absolute(self: Tensor) -> Tensor:
+    """Compute the magnitude."""
+    pair = torch.view_as_real(self)
+    return torch.sqrt((pair * pair).sum(-1))
+
+
+def join_complex(graph: Graph) -> None:
+    """Remove what takes complex numbers apart right after they were joined, in place.
+
+    Input graph::
+
+        view_as_real(view_as_complex(x))
+
+    Output graph::
+
+        x
+    """
+    for node in list(graph.nodes):
+        if op_name(node) != "aten.view_as_real.default":
+            continue
+        source = node.all_input_nodes[0]
+        moves: list[Node] = []
+        while op_name(source) in _MOVES:
+            moves.append(source)
+            source = source.all_input_nodes[0]
+        if op_name(source) != "aten.view_as_complex.default":
+            continue
+        value = source.all_input_nodes[0]
+        with graph.inserting_before(node):
+            for each in reversed(moves):
+                value = _move_pair(graph, each, value)
+            if value.op == "placeholder":
+                value = _call(graph, torch.ops.aten.clone.default, value)
+        name = node.name
+        node.replace_all_uses_with(value)
+        graph.erase_node(node)
+        if any(user.op == "output" for user in value.users):
+            value.name = name
+
+
+_TRANSPOSES = ("aten.transpose.int", "aten.transpose_.default")
+_MOVES = (*_TRANSPOSES, "aten.permute.default", "aten.clone.default")
+
+
+def _move_pair(graph: Graph, move: Node, value: Node) -> Node:
+    """Repeat a move of complex numbers on pairs, whose last dimension stays."""
+    rank = value.meta["val"].dim() - 1
+    if op_name(move) in _TRANSPOSES:
+        axes = [each % rank for each in cast(tuple[int, ...], move.args[1:])]
+        return _call(graph, torch.ops.aten.transpose.int, value, *axes)
+    if op_name(move) == "aten.permute.default":
+        order = [axis % rank for axis in cast(list[int], move.args[1])]
+        return _call(graph, torch.ops.aten.permute.default, value, [*order, rank])
+    return _call(graph, torch.ops.aten.clone.default, value)
+
+
+def _call(graph: Graph, op: torch._ops.OpOverload, value: Node, *rest: object) -> Node:
+    node = graph.call_function(op, cast(Any, (value, *rest)))
+    node.meta["val"] = op(value.meta["val"], *rest)
+    return node

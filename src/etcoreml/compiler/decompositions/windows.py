@@ -1,0 +1,257 @@
+"""Pools in terms of slices: what Core ML's own pools do not have."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.fx import Node
+from torch.nn import functional
+
+from etcoreml.compiler.decompositions.registry import decomposes
+from etcoreml.compiler.names import argument, op_name
+
+_LARGEST_WINDOW = 64
+"""Windows of more elements than this are left to ExecuTorch's kernels."""
+
+
+def _needs_slices(node: Node) -> bool:
+    """Whether a max pool has dilation, or its indices are used."""
+    x = node.all_input_nodes[0].meta["val"]
+    dilated = any(step != 1 for step in argument(node, "dilation"))
+    indexed = any(op_name(user) == "getitem" and user.args[1] == 1 for user in node.users)
+    static = all(isinstance(size, int) for size in x.shape)
+    window = math.prod(_each(argument(node, "kernel_size"), 2))
+    return (dilated or indexed) and static and window <= _LARGEST_WINDOW
+
+
+def _each(value: int | Sequence[int], count: int) -> list[int]:
+    given = [value] if isinstance(value, int) else list(value)
+    return given * count if len(given) == 1 else given
+
+
+@decomposes(
+    "aten.max_pool2d_with_indices.default",
+    why="MIL's max_pool has neither dilation nor indices",
+    applies=_needs_slices,
+)
+def max_pool2d_with_indices(
+    self: Tensor,
+    kernel_size: list[int],
+    stride: list[int] | None = None,
+    padding: list[int] | int = 0,
+    dilation: list[int] | int = 1,
+    ceil_mode: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Stack a slice for each element of the window, and take the largest and where it is."""
+    kernel = _each(kernel_size, 2)
+    steps = _each(stride or kernel, 2)
+    pads, gaps = _each(padding, 2), _each(dilation, 2)
+    sizes = list(self.shape[-2:])
+    counts = [
+        _window_count(*each, ceil_mode)
+        for each in zip(sizes, kernel, steps, pads, gaps, strict=True)
+    ]
+    after = [
+        max(0, (counts[i] - 1) * steps[i] + (kernel[i] - 1) * gaps[i] + 1 - sizes[i] - pads[i])
+        for i in range(2)
+    ]
+    padded = functional.pad(self, (pads[1], after[1], pads[0], after[0]), value=-math.inf)
+    slices, places = [], []
+    rows = torch.arange(counts[0]) * steps[0] - pads[0]
+    columns = torch.arange(counts[1]) * steps[1] - pads[1]
+    for y, x in itertools.product(range(kernel[0]), range(kernel[1])):
+        part = padded
+        for axis, start in ((0, y * gaps[0]), (1, x * gaps[1])):
+            stop = start + (counts[axis] - 1) * steps[axis] + 1
+            part = torch.ops.aten.slice.Tensor(part, axis - 2, start, stop, steps[axis])
+        slices.append(part)
+        row, column = rows + y * gaps[0], columns + x * gaps[1]
+        places.append(row.unsqueeze(1) * sizes[1] + column)
+    stacked = torch.stack(slices, -1)
+    values = stacked.amax(-1)
+    chosen = stacked == values.unsqueeze(-1)
+    # the first of equals, as PyTorch scans
+    order = torch.arange(len(slices), 0, -1, dtype=torch.int32)
+    best = torch.where(chosen, order, 0).amax(-1, keepdim=True)
+    at = torch.where(order == best, torch.stack(places, -1), 0).sum(-1)
+    return values, at
+
+
+def _window_count(size: int, kernel: int, stride: int, pad: int, gap: int, ceil_mode: bool) -> int:
+    span = size + 2 * pad - gap * (kernel - 1) - 1
+    count = (-(-span // stride) if ceil_mode else span // stride) + 1
+    if ceil_mode and (count - 1) * stride >= size + pad:
+        count -= 1
+    return count
+
+
+@decomposes(
+    "aten.max_pool2d.default",
+    why="MIL's max_pool has no dilation",
+    applies=_needs_slices,
+)
+def max_pool2d(
+    self: Tensor,
+    kernel_size: list[int],
+    stride: list[int] | None = None,
+    padding: list[int] | int = 0,
+    dilation: list[int] | int = 1,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """Take the largest of each window."""
+    return max_pool2d_with_indices(self, kernel_size, stride, padding, dilation, ceil_mode)[0]
+
+
+def _divides_otherwise(node: Node) -> bool:
+    """Whether windows are divided by something else than MIL divides by."""
+    static = all(isinstance(size, int) for size in node.all_input_nodes[0].meta["val"].shape)
+    return static and (bool(argument(node, "ceil_mode")) or _overrides_divisor(node))
+
+
+def _overrides_divisor(node: Node) -> bool:
+    return argument(node, "divisor_override") is not None
+
+
+@decomposes(
+    "aten.avg_pool2d.default",
+    "aten.avg_pool3d.default",
+    why="MIL's avg_pool has no divisor, and with ceil_mode counts what lies beyond the pads",
+    applies=_divides_otherwise,
+)
+def avg_pool(
+    self: Tensor,
+    kernel_size: list[int],
+    stride: list[int] | None = None,
+    padding: list[int] | int = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """Average zero-padded windows, then divide by the number of elements that count."""
+    rank = len(kernel_size) if len(kernel_size) > 1 else self.dim() - 2
+    kernel = _each(kernel_size, rank)
+    steps, pads = _each(stride or kernel, rank), _each(padding, rank)
+    widths: list[int] = []
+    divisor = torch.ones((1,), dtype=self.dtype)
+    for i in range(rank):
+        size = self.shape[self.dim() - rank + i]
+        count = _window_count(size, kernel[i], steps[i], pads[i], 1, ceil_mode)
+        after = max(0, (count - 1) * steps[i] + kernel[i] - size - pads[i])
+        widths = [pads[i], after, *widths]
+        start = torch.arange(count) * steps[i] - pads[i]
+        low, high = (-pads[i], size + pads[i]) if count_include_pad else (0, size)
+        length = (start + kernel[i]).clamp(max=high) - start.clamp(min=low)
+        divisor = divisor.unsqueeze(-1) * length.to(self.dtype)
+    divisor = divisor.squeeze(0)
+    padded = functional.pad(self, widths) if any(widths) else self
+    pool = functional.avg_pool2d if rank == 2 else functional.avg_pool3d
+    pooled: Tensor = pool(padded, kernel, steps) * math.prod(kernel)
+    return pooled / (divisor_override if divisor_override is not None else divisor)
+
+
+def _has_static_windows(node: Node) -> bool:
+    x = node.all_input_nodes[0].meta["val"]
+    output = argument(node, "output_size")
+    sizes = x.shape[x.dim() - len(output) :]
+    return all(isinstance(size, int) for size in sizes) and sum(output) <= _LARGEST_WINDOW
+
+
+def _edges(size: int, parts: int) -> list[tuple[int, int]]:
+    """Return where each part of an adaptive pool begins and ends."""
+    return [(i * size // parts, -(-(i + 1) * size // parts)) for i in range(parts)]
+
+
+@decomposes(
+    "aten._adaptive_avg_pool2d.default",
+    "aten._adaptive_avg_pool3d.default",
+    "aten.adaptive_avg_pool3d.default",
+    why="coremltools 9.0 has none of rank 3, and takes unequal windows of rank 2 for equal",
+    applies=lambda node: _has_static_windows(node) and not _is_even(node),
+)
+def adaptive_avg_pool(self: Tensor, output_size: list[int]) -> Tensor:
+    """Average along one dimension after the other."""
+    x = self
+    for index, parts in enumerate(output_size):
+        axis = index - len(output_size)
+        edges = _edges(x.shape[axis], parts)
+        means = [
+            torch.ops.aten.slice.Tensor(x, axis, a, b).mean(axis, keepdim=True) for a, b in edges
+        ]
+        x = torch.cat(means, axis)
+    return x
+
+
+def _is_even(node: Node) -> bool:
+    output = argument(node, "output_size")
+    shape = node.all_input_nodes[0].meta["val"].shape
+    sizes = shape[len(shape) - len(output) :]
+    return len(output) == 2 and all(s % p == 0 for s, p in zip(sizes, output, strict=True))
+
+
+@decomposes(
+    "aten.adaptive_max_pool2d.default",
+    why="coremltools 9.0 converts it by name of another overload, without indices",
+    applies=_has_static_windows,
+)
+def adaptive_max_pool2d(self: Tensor, output_size: list[int]) -> tuple[Tensor, Tensor]:
+    """Take the largest of each window, and where it is."""
+    height, width = self.shape[-2:]
+    rows, columns = _edges(height, output_size[0]), _edges(width, output_size[1])
+    values, places = [], []
+    for (top, bottom), (left, right) in itertools.product(rows, columns):
+        window = self[..., top:bottom, left:right].flatten(-2)
+        values.append(window.amax(-1))
+        at = window.argmax(-1)
+        line = torch.div(at, right - left, rounding_mode="floor")
+        places.append((line + top) * width + (at - line * (right - left)) + left)
+    shape = (*self.shape[:-2], *output_size)
+    return torch.stack(values, -1).reshape(shape), torch.stack(places, -1).reshape(shape)
+
+
+def _is_static_plane(node: Node) -> bool:
+    return all(isinstance(size, int) for size in node.all_input_nodes[0].meta["val"].shape[-2:])
+
+
+@decomposes(
+    "aten._upsample_bilinear2d_aa.vec",
+    "aten._upsample_bilinear2d_aa.default",
+    why="coremltools 9.0 ignores antialias",
+    applies=_is_static_plane,
+)
+def upsample_bilinear2d_aa(
+    self: Tensor,
+    output_size: list[int] | None,
+    align_corners: bool,
+    scales_h: list[float] | float | None = None,
+    scales_w: float | None = None,
+) -> Tensor:
+    """Multiply with a matrix of triangles for the rows, and one for the columns."""
+    scales = list(scales_h) if isinstance(scales_h, (list, tuple)) else [scales_h, scales_w]
+    sizes = self.shape[-2:]
+    if output_size is None:
+        output_size = [int(size * scale) for size, scale in zip(sizes, scales, strict=True)]
+    rows, columns = (
+        _triangles(size, out, scale, align_corners, self.dtype)
+        for size, out, scale in zip(sizes, output_size, scales, strict=True)
+    )
+    return torch.matmul(torch.matmul(rows, self), columns.transpose(0, 1))
+
+
+def _triangles(
+    size: int, out: int, scale: float | None, align_corners: bool, dtype: torch.dtype
+) -> Tensor:
+    """Return the weight of each input for each output, (out, size)."""
+    if align_corners:
+        step = (size - 1) / (out - 1) if out > 1 else 0.0
+    else:
+        step = 1 / scale if scale else size / out
+    width = max(step, 1.0)
+    places = torch.arange(out).to(dtype).unsqueeze(1)
+    centre = places * step + 0.5 if align_corners else (places + 0.5) * step
+    gap = (torch.arange(size).to(dtype) + 0.5 - centre).abs() / width
+    weight = (1 - gap).clamp(min=0.0)
+    return weight / weight.sum(1, keepdim=True)

@@ -1,0 +1,130 @@
+"""Ops that ExecuTorch's edge dialect refuses: rewritten where possible, else let through.
+
+ExecuTorch checks that an edge program holds ops of ATen's core opset only, and raises for every
+other op that it has no decomposition for. Where we have one, it is put in place before that check.
+Other such ops are named to ExecuTorch as ops to keep, which it does not check; the report says
+that a kernel is needed to run them.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import torch
+from executorch.exir.program._program import _default_decomposition_table
+from executorch.exir.verification.verifier import EXIRATenDialectVerifier, SpecViolationError
+from torch.export import ExportedProgram
+from torch.fx import Node
+from torch.utils import _pytree as pytree
+
+from etcoreml.compiler.decompositions import expand, expansion, join_complex
+
+
+def make_acceptable(program: ExportedProgram) -> None:
+    """Rewrite a program, in place, so that ExecuTorch takes it.
+
+    Refused nodes are decomposed where we can. One with several results that we cannot decompose
+    gets a twin op in our namespace; one with a single result can be kept (``refused_ops``).
+    Results are returned in plain tuples: ExecuTorch cannot store ``torch.return_types``.
+
+    Args:
+        program: A functional ATen program.
+    """
+    changed = expand(program.graph, _needs_rewrite)
+    if changed:
+        join_complex(program.graph)
+    for node in program.graph.nodes:
+        if is_refused(node) and len(node.target._schema.returns) > 1:
+            node.target = _twin(node.target)
+            changed = True
+    if changed:
+        program.graph.eliminate_dead_code()
+        program.graph_module.recompile()
+    signature = program.module_call_graph[0].signature
+    if signature is not None:
+        signature.out_spec = _with_plain_tuples(signature.out_spec)
+
+
+def refused_ops(program: ExportedProgram) -> list[torch._ops.OpOverload]:
+    """Return the ops of a program that the edge dialect refuses, each once."""
+    ops = dict.fromkeys(node.target for node in program.graph.nodes if is_refused(node))
+    return list(ops)
+
+
+def is_refused(node: Node) -> bool:
+    """Whether ExecuTorch raises for a node of an ATen program."""
+    return isinstance(node.target, torch._ops.OpOverload) and _is_refused(node.target)
+
+
+@functools.cache
+def _is_refused(op: torch._ops.OpOverload) -> bool:
+    if op.is_view or not op._schema.returns or op in _decomposed():
+        return False
+    try:
+        EXIRATenDialectVerifier().check_valid_op(op)
+    except SpecViolationError:
+        return True
+    return False
+
+
+@functools.cache
+def _decomposed() -> frozenset[torch._ops.OpOverload]:
+    """Return the ops that ExecuTorch takes apart itself."""
+    return frozenset(_default_decomposition_table())
+
+
+def _needs_rewrite(node: Node) -> bool:
+    return is_refused(node) or _is_complex(node) or _hides_refused(node)
+
+
+def _hides_refused(node: Node) -> bool:
+    """Whether PyTorch composes an op of others, some of which are refused."""
+    if not (isinstance(node.target, torch._ops.OpOverload) and _is_composite(node.target)):
+        return False
+    traced = expansion(node)
+    return traced is not None and any(is_refused(each) for each in traced.graph.nodes)
+
+
+@functools.cache
+def _is_composite(op: torch._ops.OpOverload) -> bool:
+    key = "CompositeImplicitAutograd"
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(op.name(), key))
+
+
+def _is_complex(node: Node) -> bool:
+    """Whether a node reads or makes complex numbers, which no kernel and no delegate takes."""
+    values = (node.meta.get("val"), *(each.meta.get("val") for each in node.all_input_nodes))
+    return any(isinstance(each, torch.Tensor) and each.dtype.is_complex for each in values)
+
+
+_LIBRARY = torch.library.Library("etcoreml", "FRAGMENT")
+
+
+@functools.cache
+def _twin(op: torch._ops.OpOverload) -> torch._ops.OpOverload:
+    """Return an op of our namespace that does what ``op`` does, and has an out variant."""
+    packet = op.overloadpacket
+    out = [name for name in packet.overloads() if name.endswith("out")]
+    for overload in (op, *(getattr(packet, name) for name in out)):
+        schema = str(overload._schema).partition("::")[2]
+        _LIBRARY.define(schema)
+        name = schema.partition("(")[0]
+        _LIBRARY.impl(name, overload, "CompositeExplicitAutograd")
+        torch.library.register_fake(f"etcoreml::{name}", overload, lib=_LIBRARY)
+    namespace = torch.ops.etcoreml
+    name = op._schema.name.partition("::")[2]
+    twin: torch._ops.OpOverload = getattr(getattr(namespace, name), op._overloadname)
+    return twin
+
+
+def _with_plain_tuples(spec: pytree.TreeSpec) -> pytree.TreeSpec:
+    """Return the structure of a result with tuples in place of ``torch.return_types``."""
+    kinds = {each for each in vars(torch.return_types).values() if isinstance(each, type)}
+
+    def plain(value: Any) -> Any:
+        return tuple(pytree.tree_map(plain, list(value))) if type(value) in kinds else value
+
+    tree = pytree.tree_unflatten(list(range(spec.num_leaves)), spec)
+    found = pytree.tree_map(plain, tree, is_leaf=lambda value: type(value) in kinds)
+    return pytree.tree_structure(found)
