@@ -102,7 +102,7 @@ def _resize(
 
 
 def _neighbours(mode: str, n: int, m: int) -> list[int]:
-    """The sample below each place for DEFAULT, else the nearest one, in exact fractions."""
+    """The sample nearest to each place, the upper of two, in exact fractions."""
     found = []
     for i in range(m):
         exact = {
@@ -113,7 +113,7 @@ def _neighbours(mode: str, n: int, m: int) -> list[int]:
             "STRICT_ALIGN_CORNERS": Fraction(i * (n - 1), m - 1) if m > 1 else Fraction(0),
         }[mode]
         place = min(max(exact, Fraction(0)), Fraction(n - 1))
-        found.append(floor(place if mode == "DEFAULT" else place + Fraction(1, 2)))
+        found.append(floor(place + Fraction(1, 2)))
     return found
 
 
@@ -215,6 +215,7 @@ CASES = (
             ("zero keeps", _a(0, 9), "LINEAR", "UNALIGN_CORNERS"),
             ("offset", _a(8, 9), "LINEAR", "OFFSET_CORNERS"),
             ("nearest", _a(8, 9), "NEAREST_NEIGHBOR", "DEFAULT"),
+            ("nearest of ties", _a(12, 10), "NEAREST_NEIGHBOR", "DEFAULT"),
         )
     ),
     *(

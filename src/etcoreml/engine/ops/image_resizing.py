@@ -13,8 +13,8 @@ UNALIGN_CORNERS        ``(i + 0.5) n / m - 0.5``            half_pixel
 OFFSET_CORNERS         ``(i + 0.5) max(1, n - 1) / m``      none
 =====================  ===================================  ============================
 
-The nearest neighbour of a place is the one below it for DEFAULT, as in ``resize_nearest_neighbor``;
-MIL does not say which for the others: here the nearest, and the upper of two.
+MIL does not say which neighbour of a place ``resize`` takes: by coremltools' tests the nearest one,
+unlike ``resize_nearest_neighbor``, which takes the one below; of two the upper one here.
 
 Source: coremltools 9.0 ``image_resizing.py`` of iOS15, iOS16 and iOS17.
 """
@@ -144,8 +144,6 @@ def resize(
     is_nearest = interpolation_mode == "NEAREST_NEIGHBOR"
     target = _target(x, shape, resized_dims)
     is_plane = resized_dims in (1, 2) and graph.is_float(x)
-    if is_plane and is_nearest and mode == "DEFAULT":
-        return _nearest(x, target)
     coordinates = _coordinate_mode(mode, _constant_sizes(target))
     if is_plane and not is_nearest and coordinates is not None:
         return _linear(x, target, coordinates)
@@ -248,7 +246,7 @@ def _axis_by_axis(x: Output, target: Output, mode: str, is_nearest: bool) -> Out
         index = axis - rank + int(length or 0)
         count = graph.output(op.gather(counts, graph.integer(index), graph.integer(0)))
         size = graph.scalar(graph.convert(graph.size_of(x, axis), Type.i32))
-        y = _along(y, axis, *_places(mode, size, count), size, mode if is_nearest else None)
+        y = _along(y, axis, *_places(mode, size, count), size, is_nearest)
     return y
 
 
@@ -277,17 +275,17 @@ def _places(mode: str, size: Output, count: Output) -> tuple[Output, Output]:
 
 
 def _along(
-    x: Output, axis: int, places: Output, parts: Output, size: Output, nearest: str | None
+    x: Output, axis: int, places: Output, parts: Output, size: Output, is_nearest: bool
 ) -> Output:
-    """Sample one dimension at ``places / parts``: linearly, or nearest by a sampling mode."""
-    if nearest is not None and nearest != "DEFAULT":
+    """Sample one dimension at ``places / parts``: linearly, or the nearest."""
+    if is_nearest:
         two = integers.number(2)
         places = graph.output(op.add(op.multiply(places, two), parts))
         parts = graph.output(op.multiply(parts, two))
     low = integers.floor_div(places, parts)
     position = graph.integer(axis)
     below = graph.output(op.gather(x, low, position))
-    if nearest is not None:
+    if is_nearest:
         return below
     rest = op.subtract(places, op.multiply(low, parts))
     share = op.divide(op.convert(rest, Type.f32), op.convert(parts, Type.f32)).output(0)
