@@ -1,5 +1,5 @@
 # The two commands a newcomer types: make demo, make test. Each does all of its own set-up.
-.PHONY: help setup demo test test-slow check bench peers clean
+.PHONY: help setup demo test test-slow check bench bench-lowering peers clean
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s '	'
@@ -26,6 +26,9 @@ bench: setup     ## measure this project beside its peers (a quarter of an hour,
 peers: setup     ## run coremltools' own tests on this engine (hours; continues where it stopped)
 	@.venv/bin/python -m pip --disable-pip-version-check install --quiet --no-build-isolation --editable ".[peers]"
 	@.venv/bin/python -m tests.peers
+
+bench-lowering: setup ## measure the cost of lowering beside executorch's own backend
+	@.venv/bin/python -m benchmarks.lowering
 
 clean:           ## remove what the targets above made
 	rm -rf .venv build dist demo-out bench-out peers-out

@@ -205,3 +205,14 @@ def test_extract_leaves_nothing_when_it_fails(tmp_path: Path) -> None:
     with pytest.raises(BlobPathError):
         Directory("r", {}).extract(tmp_path / "missing" / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_chunks_are_the_bytes_in_order(tmp_path: Path) -> None:
+    data = np.random.default_rng(0).bytes((1 << 24) + 1234)
+    (tmp_path / "weights").write_bytes(data)
+    mapped = Directory.from_path(tmp_path, "d").children["weights"]
+    assert isinstance(mapped, File)
+    for file in (mapped, File("weights", memoryview(data))):
+        pieces = [bytes(piece) for piece in file.chunks()]
+        assert b"".join(pieces) == data
+        assert len(pieces) == 2

@@ -35,6 +35,7 @@ MAX_DEPTH = 256
 """Deepest nesting. Apple's PATH_MAX is 1024 bytes; a model package needs five levels."""
 
 
+_CHUNK_NBYTES = 1 << 24
 _MMAP_NBYTES = 64 * 1024
 """Smaller files are read: a mapping would cost a page and a file descriptor each."""
 
@@ -76,6 +77,17 @@ class File:
     def nbytes(self) -> int:
         """Size in bytes."""
         return self.data.nbytes
+
+    def chunks(self) -> Iterator[memoryview]:
+        """Yield the bytes in order, in pieces; of a mapped file one piece is in memory at a time.
+
+        A piece is to be used before the next is asked for.
+        """
+        owner = self.data.obj
+        for start in range(0, self.nbytes, _CHUNK_NBYTES):
+            yield self.data[start : start + _CHUNK_NBYTES]
+            if isinstance(owner, MappedFile):
+                owner.release()
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 from etcoreml.blob.layout import MAX_METADATA_NBYTES, Directory, File, Node, NodeKind
@@ -44,11 +45,22 @@ def write_blob(root: Directory, *, alignment: int = 1) -> bytes:
                 f"blob: the file {path!r} is empty",
                 expected="at least one byte: executorch's own writer crashes on an empty file",
             )
-    parts: list[memoryview | bytes] = []
+    files: list[tuple[int, File]] = []
     nodes: list[dict[str, object]] = []
-    end = _append(root, parts, nodes, 0, alignment)
-    parts += [bytes(-end % alignment), _encode(nodes)]
-    blob = b"".join(parts)
+    end = _append(root, files, nodes, 0, alignment)
+    metadata = _encode(nodes)
+    end += -end % alignment
+    buffer = io.BytesIO()
+    # In its full size from the start: getvalue then returns the buffer itself, not a copy.
+    buffer.seek(end + len(metadata) - 1)
+    buffer.write(b"\0")
+    for offset, file in files:
+        buffer.seek(offset)
+        for chunk in file.chunks():
+            buffer.write(chunk)
+    buffer.seek(end)
+    buffer.write(metadata)
+    blob = buffer.getvalue()
     if blob.startswith(REFERENCE_MAGIC):
         raise BlobReferenceError(
             f"blob: the file contents begin with {REFERENCE_MAGIC!r}",
@@ -59,22 +71,21 @@ def write_blob(root: Directory, *, alignment: int = 1) -> bytes:
 
 def _append(
     node: Node,
-    parts: list[memoryview | bytes],
+    files: list[tuple[int, File]],
     nodes: list[dict[str, object]],
     end: int,
     alignment: int,
 ) -> int:
-    """Append a node after all below it; return where the data ends. As deep as the tree is."""
+    """Place a node after all below it; return where the data ends. As deep as the tree is."""
     children: dict[str, int] = {}
     offset = size = 0
     if isinstance(node, File):
-        padding = -end % alignment
-        offset, size = end + padding, node.nbytes
-        parts += [bytes(padding), node.data]
+        offset, size = end + -end % alignment, node.nbytes
+        files.append((offset, node))
         end = offset + size
     else:
         for name, child in node.children.items():
-            end = _append(child, parts, nodes, end, alignment)
+            end = _append(child, files, nodes, end, alignment)
             children[name] = len(nodes) - 1
     nodes.append(
         {

@@ -1,13 +1,14 @@
 """Convert one partition to a Core ML model.
 
 What enters is an edge program (a ``torch.export.ExportedProgram``) and the decoded options; what
-leaves is coremltools' ``MLModel``, whose package lies in a scratch directory that lives as long as
-the ``with`` block.
+leaves is a ``MilModel``, whose weights lie in a scratch directory that lives as long as the
+``with`` block.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +19,7 @@ from torch.export import ExportedProgram
 
 from etcoreml.compiler.decompositions import expand
 from etcoreml.compiler.enumerated_shapes import Symbol, symbolic_inputs
+from etcoreml.compiler.mil_model import MilModel, convert
 from etcoreml.compiler.package import DebugInfo, read_debug_info, read_handles
 from etcoreml.compiler.quiet import VERBOSE_VARIABLE, quiet
 from etcoreml.compiler.rewrites import fill_defaults
@@ -40,15 +42,15 @@ _ENUMERATED_DTYPES = {
 
 
 @contextlib.contextmanager
-def converted(program: ExportedProgram, options: Options) -> Iterator[tuple[Any, DebugInfo]]:
-    """Convert a partition and yield its ``coremltools.models.MLModel`` and debug information.
+def converted(program: ExportedProgram, options: Options) -> Iterator[tuple[MilModel, DebugInfo]]:
+    """Convert a partition and yield its model and debug information.
 
     Args:
         program: The partition in edge dialect. It is consumed: conversion may change it.
         options: Decoded compile specs.
 
     Yields:
-        The model, whose ``package_path`` is gone after the block, and the debug information.
+        The model, whose weights are gone after the block, and the debug information.
 
     Raises:
         CompileSpecError: An option cannot be honoured on this machine or for this partition.
@@ -61,29 +63,25 @@ def converted(program: ExportedProgram, options: Options) -> Iterator[tuple[Any,
         program.graph.eliminate_dead_code()
         program.graph_module.recompile()
     fill_defaults(program)
-    with _CONVERSION, scratch(), own_converters(), quiet():
-        with _translated(options):
-            model = ct.convert(
-                program,
-                source="pytorch",
-                convert_to="mlprogram",
-                inputs=_enumerated_inputs(program, options),
-                pass_pipeline=options.pass_pipeline,
-                compute_precision=options.compute_precision,
-                minimum_deployment_target=options.deployment_target,
-                compute_units=options.compute_unit,
-                skip_model_load=True,
-            )
-            handles = read_handles(model._mil_program)
+    with _CONVERSION, scratch() as directory, own_converters(), quiet():
+        with _garbage(), _translated(options):
+            weights = directory / "weights"
+            weights.mkdir()
+            inputs = _enumerated_inputs(program, options)
+            model, mil_program = convert(program, options, inputs, weights)
+            handles = read_handles(mil_program)
             if options.quantizer_config is not None:
-                model = _quantize(model, options.quantizer_config)
-        _check_interface(model, options)
-        yield model, read_debug_info(model._mil_program, handles)
+                quantized = _quantize(model.to_coremltools(mil_program), options.quantizer_config)
+                model, mil_program = MilModel.of(quantized), quantized._mil_program
+            debug_info = read_debug_info(mil_program, handles)
+            mil_program = None  # a copy of the weights goes with it, before the next is made
+        _check_interface(model.spec, options)
+        yield model, debug_info
 
 
 @contextlib.contextmanager
-def combined(models: Mapping[str, Any], options: Iterable[Options]) -> Iterator[Any]:
-    """Join models into one with a function each and yield its ``coremltools.models.MLModel``.
+def combined(models: Mapping[str, MilModel], options: Iterable[Options]) -> Iterator[MilModel]:
+    """Join models into one with a function each and yield it.
 
     Args:
         models: Function name to model; the first becomes the default function.
@@ -101,12 +99,29 @@ def combined(models: Mapping[str, Any], options: Iterable[Options]) -> Iterator[
         with _translated(None):
             functions = ct.utils.MultiFunctionDescriptor()
             for name, model in models.items():
-                functions.add_function(model.package_path, "main", name)
+                functions.add_function(model.to_coremltools().package_path, "main", name)
             functions.default_function_name = next(iter(models))
             path = str(directory / "combined.mlpackage")
             ct.utils.save_multifunction(functions, path)
-            model = ct.models.MLModel(path, skip_model_load=True)
-        yield model
+            joined = MilModel.of(ct.models.MLModel(path, skip_model_load=True))
+        yield joined
+
+
+@contextlib.contextmanager
+def _garbage() -> Iterator[None]:
+    """Collect the body's garbage at its end: a MIL program is full of cycles and holds weights.
+
+    What exists at the beginning, all of torch, is not looked at: the cost follows the body.
+    """
+    freezes = gc.isenabled() and gc.get_freeze_count() == 0
+    if freezes:
+        gc.freeze()
+    try:
+        yield
+    finally:
+        gc.collect()
+        if freezes:
+            gc.unfreeze()
 
 
 @contextlib.contextmanager
@@ -204,9 +219,9 @@ def _check_initial_state(program: ExportedProgram) -> None:
             )
 
 
-def _check_interface(model: Any, options: Options) -> None:
+def _check_interface(spec: Any, options: Options) -> None:
     """Refuse a model that the runtime cannot call."""
-    description = model.get_spec().description
+    description = spec.description
     if not description.output:
         what = "lowering: the partition has no outputs"
         raise LowerError(what, expected="at least one output: Core ML has no model without")

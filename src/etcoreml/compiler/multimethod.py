@@ -100,7 +100,7 @@ def _lower_together(
             for name, program in programs.items()
         }
         interfaces = {
-            name: read_interface(model.get_spec().description) for name, model in models.items()
+            name: read_interface(model.spec.description) for name, model in models.items()
         }
         model = stack.enter_context(combined(models, options.values()))
         package = package_functions(model, interfaces)

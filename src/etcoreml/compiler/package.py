@@ -1,6 +1,6 @@
 """Package a converted model as the directory tree of a delegate, byte for byte reproducible.
 
-What enters is a ``coremltools.models.MLModel`` whose package lies on disk; what leaves is a
+What enters is a model whose weights lie on disk; what leaves is a
 ``Package``: the tree ``metadata.json``, ``debug_info.json``, ``model.mlpackage/`` and the debug
 handles. coremltools writes dates, random ids and hash-ordered maps into a model; here the date is
 dropped, ids come from the content, and every map is sorted. The weights are viewed where they lie.
@@ -16,10 +16,10 @@ import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from etcoreml.blob import Directory, File
+from etcoreml.compiler.mil_model import BUILD_PREFIX, MilModel
 from etcoreml.mil.ct import coremltools
 
 ct = coremltools()
@@ -30,9 +30,7 @@ METADATA_NAME = "metadata.json"
 DEBUG_INFO_NAME = "debug_info.json"
 
 _AUTHOR = "com.apple.CoreML"
-_DATA = f"Data/{_AUTHOR}"
-_DATE_KEY = "com.github.apple.coremltools.conversion_date"
-_VERSION_KEY = "com.github.apple.coremltools.version"
+_DATE_KEY = f"{BUILD_PREFIX}.conversion_date"
 
 Handles = Mapping[str, tuple[int, ...]]
 
@@ -92,22 +90,22 @@ class Package:
     handles: Handles | None
 
 
-def package_model(model: Any, debug_info: DebugInfo | None) -> Package:
+def package_model(model: MilModel, debug_info: DebugInfo | None) -> Package:
     """Package a model with one function.
 
     Args:
-        model: ``coremltools.models.MLModel``; its ``package_path`` must outlive the package.
+        model: The model; its weight files must outlive the package.
         debug_info: From ``read_debug_info``, or None.
     """
-    interface = read_interface(model.get_spec().description)
+    interface = read_interface(model.spec.description)
     return _package(model, interface.to_json(), debug_info)
 
 
-def package_functions(model: Any, interfaces: Mapping[str, Interface]) -> Package:
+def package_functions(model: MilModel, interfaces: Mapping[str, Interface]) -> Package:
     """Package a model with a function per method.
 
     Args:
-        model: ``coremltools.models.MLModel``; its ``package_path`` must outlive the package.
+        model: The model; its weight files must outlive the package.
         interfaces: Method name to the names it is called with.
     """
     methods = {name: interface.to_json() for name, interface in interfaces.items()}
@@ -167,11 +165,11 @@ def _operations(program: Any) -> Iterator[tuple[str, Any, str]]:
                 yield name, op, op.outputs[0].name
 
 
-def _package(model: Any, metadata: Mapping[str, Any], debug_info: DebugInfo | None) -> Package:
+def _package(model: MilModel, metadata: Mapping[str, Any], debug_info: DebugInfo | None) -> Package:
     """Build the tree; ``metadata`` lacks the identifier, which follows from the files."""
-    spec = model.get_spec()
+    spec = model.spec
     _drop_date(spec)
-    weights = Directory.from_path(Path(model.package_path) / _DATA / "weights", "weights")
+    weights = Directory.from_path(model.weights, "weights")
     files: dict[str, Any] = {
         "Manifest.json": _manifest(),
         "Data": {
@@ -238,5 +236,6 @@ def _digest(files: Iterable[tuple[str, File]]) -> str:
     digest = hashlib.sha256()
     for path, file in sorted(files, key=lambda each: each[0]):
         digest.update(f"{path}\0{file.nbytes}\0".encode())
-        digest.update(file.data)
+        for chunk in file.chunks():
+            digest.update(chunk)
     return digest.hexdigest()

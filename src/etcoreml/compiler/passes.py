@@ -1,0 +1,106 @@
+"""Run MIL passes over a program.
+
+coremltools' own manager validates and may print the whole program after each of some 110 passes,
+which takes longer than the passes; here the program is validated once per pipeline. One pass is
+replaced: the conversion to fp16 looks at every element of every constant several times with
+temporaries of twice their size (a third of the time to lower BERT, and its peak of memory).
+
+Source: coremltools 9.0, ``pass_pipeline.py`` and ``quantization.py`` of its MIL passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from etcoreml.mil.ct import coremltools
+
+ct = coremltools()
+mil = ct.converters.mil.mil
+registry = mil.passes.pass_registry.PASS_REGISTRY
+quantization = mil.passes.defs.quantization
+
+_FP16_MAX = 65504.0
+_LARGE_NBYTES = 1 << 16
+_INFINITY = 1e38
+"""Constants from here on stand for infinity, whatever their value."""
+
+
+def run(program: Any, pipeline: Any) -> None:
+    """Run a pipeline's passes in order.
+
+    Args:
+        program: ``coremltools.converters.mil.Program``, changed in place.
+        pipeline: ``coremltools.PassPipeline`` with the options of its passes.
+
+    Raises:
+        ValueError: A pass failed, or the program is not valid before or after them.
+    """
+    pipeline.validate()
+    program.validate()
+    for name in pipeline.passes:
+        replacement = _REPLACEMENTS.get(name)
+        graph_pass = registry[name] if replacement is None else replacement()
+        graph_pass.set_options(pipeline.get_options(name))
+        graph_pass(program)
+    program.validate(check_essential_scope="common::dead_code_elimination" in pipeline.passes)
+
+
+class Fp16Cast(quantization.add_fp16_cast):  # type: ignore[misc, name-defined] # untyped
+    """Compute in fp16 whatever has constants that fit.
+
+    coremltools' pass, with a quick check, and without keeping the fp32 form of what was cast.
+    """
+
+    @staticmethod
+    def fp16_overflow(op: Any) -> bool:
+        """Whether a constant input of ``op`` is beyond fp16 without standing for infinity."""
+        return any(overflows_fp16(np.asarray(var.op.val.val)) for var in _fp32_constants(op))
+
+    def transform_op(self, op: Any) -> None:
+        """Cast the inputs and outputs of ``op``."""
+        constants = [var for var in _fp32_constants(op) if var.op.val.val.nbytes >= _LARGE_NBYTES]
+        super().transform_op(op)
+        for var in constants:
+            if not var.consuming_blocks and all(user.op_type == "cast" for user in var.child_ops):
+                # The value of the cast is known; the program's own references keep this one until
+                # garbage is collected.
+                for holder in (var, var.op.val):
+                    holder._sym_val.val = None
+
+    def __str__(self) -> str:
+        # The name ends up in the scopes of what the pass inserts.
+        return "add_fp16_cast"
+
+
+def overflows_fp16(array: NDArray[Any]) -> bool:
+    """Whether an element of an fp32 array is beyond fp16, those of 1e38 and more not counted.
+
+    Args:
+        array: ``(*)`` fp32; NaN counts as representable.
+    """
+    if array.size == 0:
+        return False
+    largest = max(float(array.max()), -float(array.min()))
+    if largest <= _FP16_MAX:
+        return False
+    # Rare: infinities, NaN or large numbers; only now is a temporary worth its memory.
+    magnitude = np.abs(array)
+    return bool(((magnitude > _FP16_MAX) & (magnitude < _INFINITY)).any())
+
+
+def _fp32_constants(op: Any) -> Iterator[Any]:
+    for value in op.inputs.values():
+        for var in value if isinstance(value, (list, tuple)) else (value,):
+            is_constant = var.op is not None and var.op.op_type == "const"
+            if is_constant and var.is_tensor_or_scalar_of(dtype="fp32"):
+                yield var
+
+
+_REPLACEMENTS: MappingProxyType[str, Callable[[], Any]] = MappingProxyType(
+    {"common::add_fp16_cast": Fp16Cast}
+)

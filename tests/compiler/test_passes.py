@@ -1,0 +1,78 @@
+"""Passes are run as coremltools' own manager runs them; the oracle is that manager."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from etcoreml.imports import quiet_imports
+
+with quiet_imports():
+    from etcoreml.compiler import passes
+    from etcoreml.compiler.quiet import quiet
+    from etcoreml.mil.ct import coremltools
+
+ct = coremltools()
+mb = ct.converters.mil.Builder
+manager = ct.converters.mil.mil.passes.pass_pipeline.PassPipelineManager
+
+CONSTANTS = {
+    "small": np.linspace(-3, 3, 12, dtype=np.float32),
+    "largest fp16": np.full(12, 65504, np.float32),
+    "beyond fp16": np.array([1, -65520] * 6, np.float32),
+    "infinity": np.array([1, -np.inf] * 6, np.float32),
+    "stands for infinity": np.array([1, -3.4e38] * 6, np.float32),
+    "NaN and large": np.array([np.nan, 1e6] * 6, np.float32),
+    "subnormal": np.full(12, 1e-7, np.float32),
+    "large array": np.linspace(-1, 1, 12 * 4096, dtype=np.float32).reshape(4096, 12),
+}
+
+
+def program(constant: np.ndarray) -> object:
+    """A program that uses a constant twice."""
+
+    @mb.program(input_specs=[mb.TensorSpec(shape=(12,))])
+    def build(x: object) -> object:
+        weight = mb.const(val=constant, name="weight")
+        return mb.add(x=mb.mul(x=x, y=weight), y=weight)
+
+    return build
+
+
+@pytest.mark.parametrize("constant", CONSTANTS.values(), ids=CONSTANTS)
+def test_programs_become_what_coremltools_makes_of_them(constant: np.ndarray) -> None:
+    texts = []
+    for run in (passes.run, manager.apply_pipeline):
+        ct.converters.mil.converter._reset_conversion_state()
+        built = program(constant)
+        with np.errstate(over="ignore", invalid="ignore"), quiet():
+            run(built, ct.PassPipeline.DEFAULT)
+        texts.append(re.sub(r"block\d+", "block", built.functions["main"].indented_str()))
+    ours, theirs = texts
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("constant", CONSTANTS.values(), ids=CONSTANTS)
+def test_the_overflow_check_agrees_with_coremltools(constant: np.ndarray) -> None:
+    op = program(constant).functions["main"].find_ops(op_type="mul")[0]
+    theirs = passes.quantization.add_fp16_cast.fp16_overflow(op)
+    assert passes.Fp16Cast.fp16_overflow(op) == theirs
+
+
+def test_an_empty_constant_fits() -> None:
+    assert not passes.overflows_fp16(np.zeros((0, 3), np.float32))
+
+
+def test_a_pass_that_breaks_the_program_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(built: object) -> None:
+        main = built.functions["main"]
+        main.find_ops(op_type="mul")[0].x._child_ops.clear()
+
+    pipeline = ct.PassPipeline(pass_names=["common::noop_elimination"])
+    monkeypatch.setattr(
+        type(passes.registry["common::noop_elimination"]), "apply", lambda _, built: breaks(built)
+    )
+    with pytest.raises(Exception, match="should be consumed by op"):
+        passes.run(program(CONSTANTS["small"]), pipeline)
