@@ -110,9 +110,9 @@ def test_weights_do_not_pass_through_memory(model: MLModel, tmp_path: Path) -> N
     model.save(tmp_path / "large.mlpackage")
     large = MLModel(tmp_path / "large.mlpackage", skip_model_load=True)
     with (Path(str(large.weights_dir)) / "weight.bin").open("r+b") as file:
-        file.truncate(1 << 29)  # sparse
+        file.truncate(1 << 28)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     large.save(tmp_path / "copy.mlpackage")
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 17  # KiB
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 16  # KiB
     copied = spec_path(tmp_path / "copy.mlpackage").parent / "weights" / "weight.bin"
-    assert copied.stat().st_size == 1 << 29
+    assert copied.stat().st_size == 1 << 28
