@@ -28,7 +28,8 @@ struct Vec {
   static Words load_words(const uint8_t* p) { return _mm512_loadu_si512(p); }
   // The permutation looks at the lowest four bits of a lane only.
   static Vec look_up(Table table, Words words, size_t nibble) {
-    return {_mm512_permutexvar_ps(_mm512_srli_epi32(words, static_cast<unsigned>(4 * nibble)), table)};
+    const __m512i index = _mm512_srli_epi32(words, static_cast<unsigned>(4 * nibble));
+    return {_mm512_permutexvar_ps(index, table)};
   }
   static Table load_table(const float* p) { return _mm512_loadu_ps(p); }
   // One number for each `block` columns, a lane holding eight.

@@ -7,8 +7,9 @@
 
 namespace etcoreml {
 
-// Inputs: x (..., columns) f32; weights (outputs, bytes of a row) u8; bias (outputs,) f32; of format
-// "index4" also table (T, 16), scale (outputs, blocks) and, maybe, offset, of that shape, all f32.
+// Inputs: x (..., columns) f32; weights (outputs, bytes of a row) u8; bias (outputs,) f32; of
+// format "index4" also table (T, 16), scale (outputs, blocks) and, maybe, offset, of that shape,
+// all f32.
 // Output: (..., outputs) f32.
 //
 // The weights are declared as bytes because the plugin would turn constants of type f16 into f32.

@@ -56,12 +56,14 @@ constexpr size_t kTileRows = 12;      // outputs of a register tile, at most
 constexpr size_t kTileStride = kColumnBlock + 16;  // keeps a tile's rows out of one cache set
 constexpr size_t kScratch = kOutputBlock * kRowBlock + kTileRows * kTileStride;
 
-// Null where they were not built.
 const Kernels* avx512_kernels();
 const Kernels* avx2_kernels();
 
-// Those of this CPU, null if it has neither.
+// The best of this CPU, null if it has neither.
 const Kernels* kernels();
+
+// Chooses others by name; false, without effect, if this CPU does not have them.
+bool use(const char* name);
 
 // Computes with the threads of the calling thread's TBB arena.
 void run(const Problem& problem);

@@ -3,6 +3,8 @@
 #include <oneapi/tbb/task_arena.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cstring>
 #include <memory>
 #include <new>
 
@@ -72,31 +74,52 @@ void run_rows(const Kernels& k, const Problem& p, size_t first_row, size_t rows)
   });
 }
 
+bool supports(const Kernels* set) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (set == avx512_kernels()) {
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+  }
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("f16c");
+#else
+  (void)set;
+  return false;
+#endif
+}
+
+const Kernels* best() {
+  for (const Kernels* set : {avx512_kernels(), avx2_kernels()}) {
+    if (supports(set)) return set;
+  }
+  return nullptr;
+}
+
+std::atomic<const Kernels*>& chosen() {
+  static std::atomic<const Kernels*> kernels{best()};
+  return kernels;
+}
+
 }  // namespace
 
-const Kernels* kernels() {
-  static const Kernels* const chosen = [] {
-    const Kernels* found = nullptr;
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
-      found = avx512_kernels();
-    } else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-               __builtin_cpu_supports("f16c")) {
-      found = avx2_kernels();
+const Kernels* kernels() { return chosen(); }
+
+bool use(const char* name) {
+  for (const Kernels* set : {avx512_kernels(), avx2_kernels()}) {
+    if (std::strcmp(set->name, name) == 0 && supports(set)) {
+      chosen() = set;
+      return true;
     }
-#endif
-    return found;
-  }();
-  return chosen;
+  }
+  return false;
 }
 
 void run(const Problem& p) {
   if (p.rows == 0 || p.outputs == 0) return;
   // The buffers are this thread's: it must not begin another inference while it waits.
   tbb::this_task_arena::isolate([&] {
-    const Kernels& k = *kernels();
+    const Kernels& k = *chosen().load();
     const size_t blocks = blocks_of(p.rows, kRowBlock);
     const size_t step = blocks_of(blocks_of(p.rows, blocks), k.panel_rows) * k.panel_rows;
     for (size_t row = 0; row < p.rows; row += step) {

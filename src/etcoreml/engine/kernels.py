@@ -74,17 +74,31 @@ class Packed:
 @functools.cache
 def instruction_set() -> str | None:
     """Return what the kernels are compiled for and this CPU has, e.g. ``avx512``, if anything."""
-    path = _library()
-    if path is None:
-        return None
-    try:
-        # Fails where OpenVINO is of another version than the one it was linked with.
-        library = ctypes.CDLL(str(path))
-    except OSError:
+    library = _load()
+    if library is None:
         return None
     library.etcoreml_kernels.restype = ctypes.c_char_p
     name = library.etcoreml_kernels()
     return None if name is None else str(name.decode())
+
+
+def use(name: str) -> bool:
+    """Choose another instruction set, ``avx512`` or ``avx2``; False if this CPU has it not."""
+    library = _load()
+    if library is None:
+        return False
+    library.etcoreml_use_kernels.restype = ctypes.c_bool
+    return bool(library.etcoreml_use_kernels(name.encode()))
+
+
+@functools.cache
+def _load() -> ctypes.CDLL | None:
+    path = _library()
+    try:
+        # Fails where OpenVINO is of another version than the one it was linked with.
+        return None if path is None else ctypes.CDLL(str(path))
+    except OSError:
+        return None
 
 
 def _library() -> Path | None:

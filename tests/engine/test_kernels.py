@@ -1,0 +1,367 @@
+"""Linear layers on stored weights, in each instruction set of this CPU. Oracle: NumPy, float64."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import pytest
+from openvino import opset15 as op
+
+from etcoreml.engine import Session, compile_function, kernels
+from etcoreml.engine import compile as compiling
+from etcoreml.engine.fork import core
+from etcoreml.mil.program import Array, Constant, TensorType
+from etcoreml.types import BY_NAME
+from tests.cases import integers, mil_builder, mil_function, normal, packed, to_program, uniform
+
+pytestmark = pytest.mark.skipif(
+    kernels.instruction_set() is None, reason="no kernels for this OpenVINO or this CPU"
+)
+
+# Rows of x, columns, rows of W: all ends of blocks of rows, columns and outputs.
+SHAPES = (
+    (0, 7, 5),
+    (1, 1, 1),
+    (1, 256, 70),
+    (2, 16, 3),
+    (3, 127, 9),
+    (4, 128, 8),
+    (7, 129, 17),
+    (16, 65, 33),
+    (17, 333, 101),
+    (33, 400, 13),
+    (64, 768, 97),
+    (257, 130, 30),
+)
+
+
+@pytest.fixture(params=["avx512", "avx2"])
+def any_set(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Run with each instruction set, on matrices of any size."""
+    best = kernels.instruction_set()
+    assert best is not None
+    if not kernels.use(request.param):
+        pytest.skip(f"this CPU has no {request.param}")
+    monkeypatch.setattr(kernels, "_SMALLEST", 0)
+    yield request.param
+    assert kernels.use(best)
+
+
+def compiled(
+    shape: tuple[int, ...], weight: kernels.Packed | None, bias: Array | None, varies: bool = False
+) -> ov.CompiledModel:
+    """Compile one layer."""
+    assert weight is not None
+    x = op.parameter([-1] * len(shape) if varies else list(shape), ov.Type.f32)
+    addend = None if bias is None else op.constant(bias).output(0)
+    node = kernels.linear(x.output(0), weight, addend)
+    model = ov.Model([op.result(node)], [x], "layer")
+    return core().compile_model(
+        model, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 2}
+    )
+
+
+def multiply(
+    x: Array, weight: kernels.Packed | None, bias: Array | None = None, varies: bool = False
+) -> Array:
+    """Compute one layer."""
+    request = compiled(x.shape, weight, bias, varies).create_infer_request()
+    request.infer([x])
+    return np.array(request.get_output_tensor(0).data)
+
+
+def check(found: Array, x: Array, weight: Array, bias: Array | None = None) -> None:
+    """Hold a product to the error that any order of summation in f32 keeps."""
+    wide, dense = x.astype(np.float64), weight.astype(np.float64)
+    exact = wide @ dense.T + (0 if bias is None else bias)
+    terms = np.abs(wide) @ np.abs(dense).T + (0 if bias is None else np.abs(bias))
+    assert found.shape == exact.shape
+    assert np.all(np.abs(found - exact) <= (weight.shape[1] + 3) * 2.0**-24 * terms)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.usefixtures("any_set")
+def test_half(shape: tuple[int, int, int]) -> None:
+    m, k, n = shape
+    x, bias = normal(m, k), normal(n, seed=2)
+    weight = normal(n, k, seed=1).astype(np.float16)
+    check(multiply(x, kernels.pack_half(weight), bias), x, weight, bias)
+
+
+@pytest.mark.parametrize("shape", [(70,), (1, 70), (2, 0, 70), (2, 3, 1, 70)], ids=str)
+@pytest.mark.usefixtures("any_set")
+def test_half_of_any_rank(shape: tuple[int, ...]) -> None:
+    x, weight = normal(*shape), normal(9, 70, seed=1).astype(np.float16)
+    check(multiply(x, kernels.pack_half(weight)), x, weight)
+
+
+@pytest.mark.usefixtures("any_set")
+def test_rows_vary() -> None:
+    """One compiled layer goes from the arithmetic of few rows to that of many and back."""
+    weight = normal(50, 200, seed=1).astype(np.float16)
+    request = compiled((1, 200), kernels.pack_half(weight), None, varies=True)
+    request = request.create_infer_request()
+    for rows in (1, 40, 0, 5, 300, 1):
+        x = normal(rows, 200, seed=rows)
+        request.infer([x])
+        check(request.get_output_tensor(0).data, x, weight)
+
+
+@pytest.mark.parametrize("rows", [1, 20])
+@pytest.mark.usefixtures("any_set")
+def test_every_half(rows: int) -> None:
+    """Every fp16 number, subnormal, infinite and nan ones too, is read exactly."""
+    weight = np.arange(2**16, dtype=np.uint16).view(np.float16)[:, None]
+    found = multiply(np.ones((rows, 1), np.float32), kernels.pack_half(weight))
+    with np.errstate(invalid="ignore"):
+        expected = np.repeat(weight.astype(np.float32).T, rows, 0)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("rows", [1, 128])
+@pytest.mark.usefixtures("any_set")
+def test_every_finite_half_in_whole_vectors(rows: int) -> None:
+    """The identity picks columns: no rounding anywhere."""
+    bits = np.arange(2**16, dtype=np.uint16).reshape(512, 128)
+    weight = np.where(bits & 0x7C00 == 0x7C00, 1, bits).astype(np.uint16).view(np.float16)
+    found = multiply(np.eye(128, dtype=np.float32)[:rows], kernels.pack_half(weight))
+    np.testing.assert_array_equal(found, weight.astype(np.float32).T[:rows])
+
+
+@pytest.mark.parametrize("rows", [2, 40])
+@pytest.mark.usefixtures("any_set")
+def test_values_that_are_no_numbers(rows: int) -> None:
+    """Infinite and nan inputs and weights reach their own rows and columns only."""
+    x, weight = normal(rows, 300), normal(20, 300, seed=1).astype(np.float16)
+    x[0, 3], x[1, 299] = np.inf, np.nan
+    weight[5, 299], weight[7, 0] = -np.inf, np.nan
+    found = multiply(x, kernels.pack_half(weight))
+    with np.errstate(invalid="ignore"):
+        expected = x.astype(np.float64) @ weight.astype(np.float64).T
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
+    infinite = np.isinf(expected)
+    np.testing.assert_array_equal(found[infinite], expected[infinite])
+    finite = np.isfinite(expected)
+    np.testing.assert_allclose(found[finite], expected[finite], 1e-4, 1e-4)
+
+
+def stored(values: Array, dtype: str) -> Constant:
+    """Pack a matrix as a weight file does, the first element in the lowest bits."""
+    type_ = BY_NAME[dtype]
+    bits = (values.reshape(-1, 1).astype(np.uint8) >> np.arange(type_.bits)) & 1
+    data = np.packbits(bits.reshape(-1).astype(np.uint8), bitorder="little")
+    constant = Constant(TensorType(type_, values.shape), data)
+    np.testing.assert_array_equal(constant.unpack(), values)
+    return constant
+
+
+@pytest.mark.parametrize("rows", [1, 5, 40])
+@pytest.mark.parametrize(
+    ("columns", "blocks"), [(256, 32), (256, 16), (256, 8), (256, 4), (256, 2), (384, 1), (384, 3)]
+)
+@pytest.mark.usefixtures("any_set")
+def test_int4_blocks(rows: int, columns: int, blocks: int) -> None:
+    x, data = normal(rows, columns), integers(-8, 8, 37, columns).astype(np.int8)
+    scale = uniform(0.01, 0.1, 37, blocks)
+    weight = data * np.repeat(scale, columns // blocks, 1).astype(np.float64)
+    check(multiply(x, kernels.pack_blocks(stored(data, "int4"), scale, None)), x, weight)
+
+
+@pytest.mark.parametrize("rows", [1, 40])
+@pytest.mark.parametrize(
+    ("columns", "scales"),
+    [(256, (37, 8)), (160, (37, 5)), (160, (1, 10)), (33, (37, 1)), (129, (1, 1))],
+)
+@pytest.mark.usefixtures("any_set")
+def test_uint4_blocks_with_offsets(rows: int, columns: int, scales: tuple[int, int]) -> None:
+    """Also rows that are padded, and one scale for all rows."""
+    x, data = normal(rows, columns), integers(0, 16, 37, columns).astype(np.uint8)
+    scale, offset = uniform(0.01, 0.1, *scales), integers(0, 16, *scales).astype(np.uint8)
+    size = columns // scales[1]
+    wide = data - np.repeat(offset.astype(np.float64), size, 1)
+    weight = np.repeat(scale, size, 1) * wide
+    check(multiply(x, kernels.pack_blocks(stored(data, "uint4"), scale, offset)), x, weight)
+
+
+@pytest.mark.parametrize("rows", [1, 40])
+@pytest.mark.parametrize("columns", [256, 100])
+@pytest.mark.parametrize(
+    ("dtype", "tables"), [("uint4", 1), ("uint4", 6), ("uint2", 3), ("uint3", 1)]
+)
+@pytest.mark.usefixtures("any_set")
+def test_tables(rows: int, columns: int, dtype: str, tables: int) -> None:
+    count = 2 ** BY_NAME[dtype].bits
+    x, indices = normal(rows, columns), integers(0, count, 36, columns).astype(np.uint8)
+    table = normal(tables, 1, count, 1, seed=3).astype(np.float16)
+    per_row = np.repeat(table[:, 0, :, 0], 36 // tables, 0)
+    weight = np.take_along_axis(per_row, indices.astype(np.int64), 1)
+    check(multiply(x, kernels.pack_table(stored(indices, dtype), table)), x, weight)
+
+
+def test_what_the_kernels_leave_to_others() -> None:
+    """Small, of other dtypes or block sizes, or with tables they would multiply padding with."""
+    half = np.ones((128, 128), np.float16)
+    assert kernels.pack_half(half) is not None
+    assert kernels.pack_half(half[:100]) is None
+    assert kernels.pack_half(half.astype(np.float32)) is None
+    assert kernels.pack_half(half[None]) is None
+    data = stored(np.zeros((128, 144), np.uint8), "uint4")
+    scale = np.ones((128, 3), np.float16)
+    assert kernels.pack_blocks(data, scale[:, :1], None) is not None
+    assert kernels.pack_blocks(data, scale, None) is None
+    assert kernels.pack_blocks(data, scale[:64, :1], None) is None
+    table = np.zeros((1, 1, 16, 1), np.float16)
+    assert kernels.pack_table(data, table) is not None
+    assert kernels.pack_table(data, np.repeat(table, 2, 1)) is None
+    assert kernels.pack_table(data, np.repeat(table, 2, 3)) is None
+    table[0, 0, 0, 0] = np.inf
+    assert kernels.pack_table(data, table) is None
+
+
+def test_weights_are_not_copied() -> None:
+    weight = normal(128, 256).astype(np.float16)
+    found = kernels.pack_half(weight)
+    assert found is not None
+    assert np.shares_memory(found.data, weight)
+    four_bits = stored(integers(0, 16, 128, 256).astype(np.uint8), "uint4")
+    found = kernels.pack_blocks(four_bits, np.ones((1, 1), np.float16), None)
+    assert found is not None
+    assert np.shares_memory(found.data, four_bits.data)
+
+
+def test_compiled_layers_are_exported() -> None:
+    """A core that knows the operation imports it, with its attributes."""
+    x, data = normal(3, 256), integers(0, 16, 64, 256).astype(np.uint8)
+    weight = kernels.pack_blocks(
+        stored(data, "uint4"), uniform(0.1, 1, 64, 8), np.full((64, 8), 7, np.uint8)
+    )
+    layer = compiled(x.shape, weight, None)
+    blob = layer.export_model()
+    again = core().import_model(io.BytesIO(blob.getvalue()), "CPU")
+    np.testing.assert_array_equal(again([x])[0], layer([x])[0])
+
+
+# The whole engine.
+
+INPUT = normal(3, 192)
+
+
+def program(precision: Any = np.float16, **weights: Any) -> Any:
+    """A linear layer of 128 outputs; ``weights`` are operands of blockwise weights, or none."""
+
+    def build(v: Any) -> Any:
+        mil = mil_builder()
+        if weights:
+            weight = mil.constexpr_blockwise_shift_scale(**weights)
+        else:
+            weight = (normal(128, 192, seed=1) / 8).astype(precision)
+        bias = normal(128, seed=2).astype(precision)
+        return mil.relu(x=mil.linear(x=v, weight=weight, bias=bias, name="layer"))
+
+    inputs = {"x": INPUT.astype(precision)}
+    return to_program(mil_function(inputs, build, "iOS18"), "iOS18")
+
+
+def run(program_: Any, **options: Any) -> tuple[Array, Session]:
+    """Run a program on its input."""
+    session = compile_function(program_, compute_unit="cpu_only", threads=1, **options)
+    x = INPUT.astype(session.inputs[0].dtype.storage)
+    (found,) = session.run({"x": x}).values()
+    return found, session
+
+
+def kinds(session: Session) -> dict[str, str]:
+    """The kernels of a session by name."""
+    request = session.create_request()
+    request.set_input(0, INPUT.astype(session.inputs[0].dtype.storage))
+    request.infer()
+    return {each.name: each.kind for each in request.profile()}
+
+
+INT4 = {
+    "data": packed("int4", integers(-8, 8, 128, 192)),
+    "scale": uniform(0.01, 0.1, 128, 6).astype(np.float16),
+}
+
+
+@pytest.mark.parametrize("weights", [{}, INT4], ids=["fp16", "int4"])
+@pytest.mark.parametrize("numerics", ["fast", "faithful"])
+@pytest.mark.parametrize("has_kernels", [True, False])
+def test_with_and_without_kernels(
+    has_kernels: bool, numerics: str, weights: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both ways are right up to one rounding of weights to fp16 and one of the result."""
+    if not has_kernels:
+        monkeypatch.setattr(compiling, "instruction_set", lambda: None)
+    found, session = run(program(**weights), numerics=numerics, profiling=True)
+    # The kernel bears the MIL name, as a part where rounding follows.
+    kernel = {"fast": "layer", "faithful": "layer/CompressedLinear"}[numerics]
+    assert (kinds(session).get(kernel) == "Reference") == has_kernels
+    weight, bias = (normal(128, 192, seed=1) / 8).astype(np.float16), normal(128, seed=2)
+    if weights:
+        scale = weights["scale"].astype(np.float64)
+        weight = integers(-8, 8, 128, 192) * np.repeat(scale, 192 // scale.shape[1], 1)
+    x, dense = INPUT.astype(np.float16).astype(np.float64), weight.astype(np.float64)
+    exact = x @ dense.T + bias.astype(np.float16)
+    error = np.abs(found - np.maximum(exact, 0))
+    assert np.all(error <= 2.0**-11 * (np.abs(x) @ np.abs(dense).T + np.abs(exact)) + 1e-6)
+
+
+def test_fp32_programs_are_left_alone() -> None:
+    _, session = run(program(np.float32), profiling=True)
+    assert "Reference" not in kinds(session).values()
+
+
+def test_requests_of_several_threads() -> None:
+    """Scratch memory belongs to a thread."""
+    expected, session = run(program())
+    failures: list[int] = []
+
+    def work(number: int) -> None:
+        request = session.create_request()
+        request.set_input(0, INPUT.astype(np.float16))
+        for _ in range(200):
+            request.infer()
+            if not np.array_equal(request.output(0), expected):
+                failures.append(number)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+FORK = """
+import os, sys
+import numpy as np
+from etcoreml.engine import compile_function
+from tests.engine.test_kernels import INPUT, program
+x = INPUT.astype(np.float16)
+session = compile_function(program(), threads=2)
+(before,) = session.run({"x": x}).values()
+pid = os.fork()
+if pid == 0:
+    (again,) = session.run({"x": x}).values()
+    (fresh,) = compile_function(program(), threads=2).run({"x": x}).values()
+    sys.exit(0 if np.array_equal(before, again) and np.array_equal(before, fresh) else 3)
+_, status = os.waitpid(pid, 0)
+assert os.waitstatus_to_exitcode(status) == 0, status
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
+def test_fork() -> None:
+    """In a subprocess, because a failure is a hang: the timeout is the assertion."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORK], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
