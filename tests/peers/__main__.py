@@ -26,8 +26,8 @@ OUT = ROOT / "peers-out"
 CASES_PER_PROCESS = 1500
 """torch.jit and OpenVINO keep memory: a fresh process now and then costs less."""
 
-NOTHING_LEFT = 5
-"""pytest's exit status when no test was collected."""
+FINISHED = (0, 1, 5)
+"""pytest's exit statuses: all passed, some failed, none was left. Others: a limit, or a crash."""
 
 
 def main() -> int:
@@ -58,29 +58,37 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-def _run(suite: Suite, sample: float, workers: int) -> None:
-    """Run the cases of a suite that have no row yet, in as many processes as it takes."""
+def pytest_command(suite: Suite, out: Path, sample: float) -> list[str]:
+    """Return the command that runs the cases of a suite which have no row in ``out``."""
     site_packages = Path(str(find_spec("coremltools").origin)).parents[1]  # type: ignore[union-attr]
     command = [sys.executable, "-m", "pytest", "-q", "-c", str(ROOT / "tests/peers/theirs.ini")]
     command += [f"--rootdir={site_packages}", f"--confcutdir={site_packages}"]
-    command += [f"--peers-out={OUT / _folder(suite)}", f"--peers-limit={CASES_PER_PROCESS}"]
-    command += [f"--peers-sample={suite.sample * sample}"]
+    command += [f"--peers-out={out}", f"--peers-sample={suite.sample * sample}"]
     command += ["-k", suite.leave_out] if suite.leave_out else []
-    command += [str(site_packages / "coremltools" / target) for target in suite.targets]
-    environment = os.environ | {
+    return command + [str(site_packages / "coremltools" / target) for target in suite.targets]
+
+
+def pytest_environment() -> dict[str, str]:
+    """Return the environment their tests run in."""
+    return {
+        **os.environ,
         "INCLUDE_MIL_FP32_UNIT_TESTS": "1",  # theirs: fp16 alone is compared within 0.5
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(ROOT),
     }
+
+
+def _run(suite: Suite, sample: float, workers: int) -> None:
+    """Run the cases of a suite that have no row yet, in as many processes as it takes."""
+    command = pytest_command(suite, OUT / _folder(suite), sample)
+    command.append(f"--peers-limit={CASES_PER_PROCESS}")
     (OUT / _folder(suite)).mkdir(parents=True, exist_ok=True)
     remaining = set(range(workers))
     while remaining:
         before = len(record.read(OUT / _folder(suite)))
-        processes = {
-            worker: _start(command, environment, suite, worker, workers) for worker in remaining
-        }
+        processes = {worker: _start(command, suite, worker, workers) for worker in remaining}
         for worker, process in processes.items():
-            if process.wait() == NOTHING_LEFT:
+            if process.wait() in FINISHED:
                 remaining.discard(worker)
         rows = record.read(OUT / _folder(suite))
         print(f"{suite.name}: {record.counts(rows.values())}", flush=True)
@@ -88,14 +96,12 @@ def _run(suite: Suite, sample: float, workers: int) -> None:
             raise SystemExit(f"no test ran; see {OUT / _folder(suite)}/worker-*.log")
 
 
-def _start(
-    command: list[str], environment: dict[str, str], suite: Suite, worker: int, workers: int
-) -> subprocess.Popen[bytes]:
+def _start(command: list[str], suite: Suite, worker: int, workers: int) -> subprocess.Popen[bytes]:
     with (OUT / _folder(suite) / f"worker-{worker}.log").open("ab") as log:
         return subprocess.Popen(
             [*command, f"--peers-worker={worker}/{workers}"],
             cwd=ROOT,
-            env=environment,
+            env=pytest_environment(),
             stdout=log,
             stderr=log,
         )

@@ -26,6 +26,12 @@ MACOS = (15, 5)
 """The version pretended: the first whose Core ML has every opset and no bug their gates name."""
 
 
+MORE_LEFT = 64
+"""Exit status: the limit was reached, and another process has to go on."""
+
+_MORE_LEFT = pytest.StashKey[bool]()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("peers", "coremltools' tests on the portable engine")
     group.addoption("--peers-out", type=Path, help="folder of records; what is there is not rerun")
@@ -87,16 +93,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     eligible = [item for item in items if not (is_neural_network(item) or is_too_exact(item))]
     if out and worker == 0:
         record.write_collected(out, len(items), len(eligible))
-    chosen = [
+    waiting = [
         item
         for item in eligible
         if share(item.nodeid) < sample
         and zlib.adler32(item.nodeid.encode()) % workers == worker
         and item.nodeid not in done
-    ][:limit]
+    ]
+    chosen = waiting[:limit]
+    config.stash[_MORE_LEFT] = len(waiting) > len(chosen)
     kept = set(chosen)
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = chosen
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.config.stash.get(_MORE_LEFT, False):
+        session.exitstatus = MORE_LEFT
 
 
 def is_neural_network(item: pytest.Item) -> bool:
@@ -120,7 +133,9 @@ def is_too_exact(item: pytest.Item) -> bool:
 
 
 def _is_half(value: object) -> bool:
-    return any(map(_is_half, value)) if isinstance(value, tuple) else value is np.float16
+    if isinstance(value, tuple):
+        return any(map(_is_half, value))
+    return value is np.float16 or (isinstance(value, str) and value == "fp16")
 
 
 def _asks_for_nn(value: object) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import etcoreml
+from etcoreml.errors import EngineError
 
 NEWEST_SPEC_VERSION = 10
 
@@ -52,7 +53,13 @@ class ModelProxy:
 
     def predict(self, data: dict[str, Any], state: Any = None) -> dict[str, Any]:
         Calls.count += 1
-        result: dict[str, Any] = self._load().predict(data, state)
+        model = self._load()
+        try:
+            result: dict[str, Any] = model.predict(data, state)
+        except EngineError as error:  # in the words of Apple's, which their tests look for
+            raise RuntimeError(
+                f"Unable to compute the prediction using ML Program: {error}"
+            ) from error
         return result
 
     def batchPredict(self, data: list[dict[str, Any]]) -> list[dict[str, Any]]:  # noqa: N802
