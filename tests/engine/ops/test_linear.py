@@ -7,6 +7,7 @@ import numpy as np
 from tests.cases import Case, integers, normal, numbers_of
 
 WHOLE = integers(-9, 9, 4, 5)
+LARGE = integers(-(2**31), 2**31, 2, 3, 4, seed=5)
 W, BIAS = normal(6, 4, seed=1) / 2, normal(6, seed=2)
 
 CASES = (
@@ -29,6 +30,23 @@ CASES = (
         {"y": WHOLE},
         why="int32 weights",
         expect=lambda x, y: x @ y,
+        opset="iOS17",
+    ),
+    Case("matmul", {"x": LARGE, "y": LARGE[0].T}, why="int32", expect=lambda x, y: x @ y),
+    Case(
+        "matmul",
+        {"x": LARGE, "y": LARGE[:1]},
+        {"transpose_y": True},
+        why="int32 transposed",
+        expect=lambda x, y, transpose_y: x @ np.swapaxes(y, -1, -2),
+        varies=False,
+    ),
+    Case(
+        "linear",
+        {"x": LARGE},
+        {"weight": LARGE[1], "bias": LARGE[0, :, 0]},
+        why="int32",
+        expect=lambda x, weight, bias: x @ weight.T + bias,
         opset="iOS17",
     ),
     Case("matmul", {"x": normal(2, 3, 4), "y": normal(4, 5, seed=1)}, why="broadcast batch"),

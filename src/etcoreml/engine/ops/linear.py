@@ -7,7 +7,7 @@ from typing import Any
 from openvino import Output
 from openvino import opset15 as op
 
-from etcoreml.engine import graph, kernels
+from etcoreml.engine import graph, integers, kernels
 from etcoreml.engine.context import Context
 from etcoreml.engine.registry import translates
 from etcoreml.engine.scope import Weight
@@ -37,7 +37,7 @@ def linear(
             return kernels.linear(x, packed, bias)
         weight = weight.build() if isinstance(weight, Weight) else graph.constant(weight)
     type_ = x.get_element_type()
-    y = op.matmul(x, graph.convert(weight, type_), False, True)
+    y = _product(x, graph.convert(weight, type_), False, True)
     return y if bias is None else op.add(y, graph.convert(bias, type_))
 
 
@@ -55,7 +55,12 @@ def matmul(
         transpose_y: Swap the last two dimensions of ``y`` first.
     """
     type_ = context.element_type()
-    return op.matmul(graph.convert(x, type_), graph.convert(y, type_), transpose_x, transpose_y)
+    return _product(graph.convert(x, type_), graph.convert(y, type_), transpose_x, transpose_y)
+
+
+def _product(x: Output, y: Output, transpose_x: bool, transpose_y: bool) -> Any:
+    multiply = integers.matmul if integers.is_int32(x) else op.matmul
+    return multiply(x, y, transpose_x, transpose_y)
 
 
 _BATCHED = {"abcd,adce->abce": ((0, 2, 1, 3), (0, 2, 1, 3)), "abc,cbd->abd": ((1, 0, 2), (1, 0, 2))}
