@@ -35,7 +35,10 @@ def linear(
             packed = weight.pack() if isinstance(weight, Weight) else kernels.pack_half(weight)
         if packed is not None:
             return kernels.linear(x, packed, bias)
-        weight = weight.build() if isinstance(weight, Weight) else graph.constant(weight)
+        # Through the scope, which builds a weight once for all that share it.
+        stored = weight if isinstance(weight, Weight) else context.constant("weight")
+        assert stored is not None
+        weight = context.scope.output(stored, context.label)
     type_ = x.get_element_type()
     y = _product(x, graph.convert(weight, type_), False, True)
     return y if bias is None else op.add(y, graph.convert(bias, type_))
