@@ -76,3 +76,18 @@ def test_a_pass_that_breaks_the_program_is_noticed(monkeypatch: pytest.MonkeyPat
     )
     with pytest.raises(Exception, match="should be consumed by op"):
         passes.run(program(CONSTANTS["small"]), pipeline)
+
+
+def test_a_scalar_may_be_a_python_number() -> None:
+    """Passes leave such constants in BERT."""
+
+    @mb.program(input_specs=[mb.TensorSpec(shape=(12,))])
+    def build(x: object) -> object:
+        return mb.mul(x=x, y=np.float32(0.5))
+
+    (const,) = (op for op in build.functions["main"].operations if op.op_type == "const")
+    const.val._sym_val.val = 0.5
+    with quiet():
+        passes.Fp16Cast()(build)
+    (mul,) = build.functions["main"].find_ops(op_type="mul")
+    assert mul.y.val.dtype == np.float16

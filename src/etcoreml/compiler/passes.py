@@ -63,7 +63,10 @@ class Fp16Cast(quantization.add_fp16_cast):  # type: ignore[misc, name-defined] 
 
     def transform_op(self, op: Any) -> None:
         """Cast the inputs and outputs of ``op``."""
-        constants = [var for var in _fp32_constants(op) if var.op.val.val.nbytes >= _LARGE_NBYTES]
+        # Some passes leave a scalar as a Python number.
+        constants = [
+            var for var in _fp32_constants(op) if np.asarray(var.op.val.val).nbytes >= _LARGE_NBYTES
+        ]
         super().transform_op(op)
         for var in constants:
             if not var.consuming_blocks and all(user.op_type == "cast" for user in var.child_ops):
