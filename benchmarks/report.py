@@ -84,6 +84,8 @@ def _preface(document: Document) -> str:
         for threads, peak in document["peaks"].items()
     )
     lines = [
+        "# The engine beside its peers\n",
+        "Written by `make bench`, see benchmarks/engine.py. Nothing here was run on Core ML.\n",
         f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']};",
         f"{versions}.",
         f"Peaks measured by torch: {peaks}.",
