@@ -15,7 +15,7 @@ class Workload:
             no kernels for quantised weights and exact activations, and abstain from the latter.
         precision: In which coremltools converts it.
         is_lowered: Whether our own lowering makes the model rather than coremltools, which cannot
-            convert what transformers 5 does about BERT's mask.
+            convert these traces with NumPy 2.4.
     """
 
     network: str
@@ -32,7 +32,7 @@ COMPRESSED = ("6 x Linear, int8", "6 x Linear, int4")
 WORKLOADS = {
     ADD: Workload("add", precision="FLOAT32"),
     "MobileNetV2": Workload("mobilenet_v2"),
-    "EfficientNet-Lite0": Workload("efficientnet_lite0"),
+    "EfficientNet-Lite0": Workload("efficientnet_lite0", is_lowered=True),
     "ResNet-50": Workload("resnet50"),
     BERT: Workload("bert_base", is_lowered=True),
     "ViT-B": Workload("vit_base"),
