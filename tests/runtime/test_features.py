@@ -95,3 +95,9 @@ def test_a_port_without_a_feature_describes_itself() -> None:
     found = described(OPEN, ())
     assert (found.name, found.dtype, found.shape) == ("x", FP32, (1, 3))
     assert described(OPEN, (feature(description="in"),)).description == "in"
+
+
+def test_an_output_of_rank_0_is_one_number_in_a_row() -> None:
+    """Core ML has no scalars, and coremltools' tests ask for this shape."""
+    value = output_value(feature(shape=()), Port("x", FP32, ()), np.array(2.5, np.float32))
+    np.testing.assert_array_equal(value, np.array([2.5], np.float32), strict=True)

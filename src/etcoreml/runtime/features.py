@@ -74,14 +74,14 @@ def output_value(feature: Feature, port: Port, array: Array) -> Any:
 
     Returns:
         A PIL image; a classifier's label, or its probabilities by label; or an array of the
-        declared dtype, except that fp16 becomes float32, as in coremltools 9.0.
+        declared dtype, except that fp16 becomes float32 and rank 0 ``(1,)``, as in coremltools 9.0.
     """
     if port.labels is not None:
         return port.labelled(array)
     if feature.image is not None:
         return tensor_to_image(array, feature.image, f"output {feature.name!r}")
     dtype = feature.dtype or port.dtype
-    return np.array(array, np.float32 if dtype.name == "fp16" else dtype.storage)
+    return np.array(array, np.float32 if dtype.name == "fp16" else dtype.storage, ndmin=1)
 
 
 def accepts(feature: Feature, port: Port, shape: tuple[int, ...]) -> bool:
