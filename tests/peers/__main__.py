@@ -1,10 +1,12 @@
 """``make peers``: run coremltools' own tests on the portable engine, in parts, and report.
 
 Usage: python -m tests.peers [--sample FRACTION] [--only TEXT] [--workers N] [--fresh]
+           [--publish]
 
-Records go to peers-out/; a run that was interrupted continues there. A full run (no --sample, no
---only) writes docs/peers.md. The exit status is 1 if a case fails that tests/peers/known.py does
-not list, or passes although it is listed.
+Records go to peers-out/; a run that was interrupted continues there, and a larger sample adds to a
+smaller one. A full run (no --sample, no --only) writes docs/peers.md, another one only if asked to
+by --publish, and the page says that it is a sample. The exit status is 1 if a case fails that
+tests/peers/known.py does not list, or passes although it is listed.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="text in the names of the suites to run")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--fresh", action="store_true", help="forget earlier records")
+    parser.add_argument("--publish", action="store_true", help="write docs/peers.md in any case")
     options = parser.parse_args()
     complete = options.sample >= 1 and not options.only
     chosen = [suite for suite in SUITES if options.only in suite.name]
@@ -48,8 +51,8 @@ def main() -> int:
     rows = {row.test: row for part in suites.values() for row in part}
     report.write_results(OUT / "results.json", rows)
     collected = {suite.name: record.read_collected(OUT / _folder(suite)) for suite in chosen}
-    text = report.render(suites, collected, KNOWN)
-    target = ROOT / "docs" / "peers.md" if complete else OUT / "peers.md"
+    text = report.render(suites, collected, KNOWN, complete=complete)
+    target = ROOT / "docs" / "peers.md" if complete or options.publish else OUT / "peers.md"
     target.write_text(text)
     print(text)
     wrong = report.verdicts(rows.values(), KNOWN, complete=complete)
