@@ -54,11 +54,4 @@ KNOWN = (
         "they are undefined, with validate_indices too.",
         always=False,
     ),
-    Known(
-        r"TestLSTMWithPackedSequence::test_lstm",
-        "The program gives its initial states the first sequence's length for a batch size, which "
-        "Core ML overlooks; OpenVINO fails, or ends the process. Open: the engine should refuse or "
-        "mend it.",
-        always=False,
-    ),
 )

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import openvino as ov
 import pytest
 import torch
+from openvino import opset15 as op
 
+from etcoreml.engine.ops import recurrent
 from tests.cases import Case, check, normal, numbers_of
 
 STEPS, BATCH, INPUT, H = 5, 2, 3, 4
@@ -360,3 +363,14 @@ def _torch_gates(values: Any) -> Any:
     """MIL's input, forget, output, cell to torch's input, forget, cell, output."""
     i, f, o, z = np.split(values, 4)
     return np.concatenate([i, f, z, o])
+
+
+@pytest.mark.parametrize("rows", [1, 2, 4])
+def test_a_state_of_another_batch_is_cut_or_its_last_row_repeated(rows: int) -> None:
+    """Programs of packed torch LSTMs have one; OpenVINO would write beyond its memory."""
+    state, x = op.parameter([-1, H], np.float32), op.parameter([STEPS, BATCH, INPUT], np.float32)
+    fitting = recurrent._for_batch(state.output(0), x.output(0))
+    model = ov.Core().compile_model(ov.Model([fitting], [state]), "CPU")
+    given = normal(rows, H)
+    found = model([given])[0]
+    np.testing.assert_array_equal(found, given[[0, min(1, rows - 1)]])

@@ -78,6 +78,7 @@ def lstm(
         ``(s or 1, b, D * H)``, and the last hidden and cell states ``(b, D * H)``.
     """
     context.one_of("direction", direction, ("forward", "reverse", "bidirectional"))
+    initial_h, initial_c = _for_batch(initial_h, x), _for_batch(initial_c, x)
     chosen = (
         _activation(context, "recurrent_activation", recurrent_activation),
         _activation(context, "cell_activation", cell_activation),
@@ -295,6 +296,20 @@ def _results(
         end, back = graph.integers(-(2**31)), graph.integers(-1)
         steps = graph.output(op.slice(steps, back, end, back, graph.integers(0)))
     return [steps, *last]
+
+
+def _for_batch(state: Output, x: Output) -> Output:
+    """Return a state of as many rows as ``x`` has sequences, its last one repeated.
+
+    coremltools makes the zeros that a packed torch LSTM starts from of another number of rows.
+    Core ML overlooks it; OpenVINO would write beyond its memory.
+    """
+    rows, batch = graph.known_size(state, 0), graph.known_size(x, 1)
+    if batch is None or rows is not None:
+        return state
+    numbers = graph.integers(*range(batch))
+    last = op.subtract(graph.size_of(state, 0), graph.integer(1))
+    return graph.output(op.gather(state, op.minimum(numbers, last), graph.integer(0)))
 
 
 def _present(context: Context, name: str, value: Array | None) -> Array:
