@@ -17,6 +17,8 @@ from torch import Tensor, nn
 TARGETS = ("iOS15", "iOS16", "iOS17", "iOS18")
 
 
+ISLAND_WHY = "a delegate that only moves values about is not worth a call"
+
 NAN_WHY = (
     "the plugin that the portable engine computes with takes NaN for a number in some ops, and "
     "Core ML does not say what it does"

@@ -84,6 +84,32 @@ def _negative(x: Any, one: Any) -> Any:
     return _mb.logical_or(x=_mb.less(x=x, y=one * 0), y=_mb.logical_and(x=zero, y=below))
 
 
+def clamp(context: Any, node: Any) -> None:
+    """Bound on one side by a maximum or minimum: coremltools bounds the other side by 3.4e38."""
+    inputs = [*_get_inputs(context, node), None, None]
+    low, high = (
+        bound if bound is not None else _given(context, node, name)
+        for bound, name in zip(inputs[1:3], ("min", "max"), strict=True)
+    )
+    if (low is None) == (high is None):
+        _clamp(context, node)
+        return
+    x, bound, op = inputs[0], low, _mb.maximum
+    if low is None:
+        bound, op = high, _mb.minimum
+    x, bound = _promote([x, bound])
+    context.add(op(x=x, y=bound, name=node.name))
+
+
+def _given(context: Any, node: Any, name: str) -> Any:
+    given = _keyword(node, name)
+    return context[given[0]] if given and isinstance(given[0], str) else (given or (None,))[0]
+
+
+_clamp = coremltools().converters.mil.frontend.torch.ops.clamp
+_promote = coremltools().converters.mil.frontend.torch.ops.promote_input_dtypes
+
+
 def prod(context: Any, node: Any) -> None:
     """Multiply over one dimension or all."""
     inputs = _get_inputs(context, node)
@@ -165,6 +191,7 @@ ELEMENTWISE_CONVERTERS: Mapping[str, Callable[[Any, Any], None]] = MappingProxyT
     {
         "reciprocal": reciprocal,
         "rsqrt": rsqrt,
+        "clamp": clamp,
         "gelu": gelu,
         "atan2": atan2,
         "rand": rand,

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from executorch.exir.program._program import _default_decomposition_table
 from executorch.exir.verification.verifier import EXIRATenDialectVerifier, SpecViolationError
+from torch._decomp import decomposition_table
 from torch.export import ExportedProgram
 from torch.fx import Node
 from torch.utils import _pytree as pytree
@@ -24,9 +25,11 @@ from etcoreml.compiler.decompositions import expand, expansion, join_complex
 def make_acceptable(program: ExportedProgram) -> None:
     """Rewrite a program, in place, so that ExecuTorch takes it.
 
-    Refused nodes are decomposed where we can. One with several results that we cannot decompose
-    gets a twin op in our namespace; one with a single result can be kept (``refused_ops``).
-    Results are returned in plain tuples: ExecuTorch cannot store ``torch.return_types``.
+    Refused nodes are decomposed where we can. Another gets a twin op in our namespace, unless
+    ExecuTorch can keep it (``refused_ops``).
+    Results are returned in plain tuples: ExecuTorch cannot store ``torch.return_types``. Tensors
+    are stored row by row, which changes no value: neither Core ML nor most of ExecuTorch's kernels
+    mix memory formats.
 
     Args:
         program: A functional ATen program.
@@ -35,7 +38,11 @@ def make_acceptable(program: ExportedProgram) -> None:
     if changed:
         join_complex(program.graph)
     for node in program.graph.nodes:
-        if is_refused(node) and len(node.target._schema.returns) > 1:
+        if node.kwargs.get("memory_format") in _FORMATS:
+            node.kwargs = {**node.kwargs, "memory_format": torch.contiguous_format}
+            node.meta["val"] = node.meta["val"].contiguous()
+            changed = True
+        if is_refused(node) and _needs_twin(node.target):
             node.target = _twin(node.target)
             changed = True
     if changed:
@@ -44,6 +51,9 @@ def make_acceptable(program: ExportedProgram) -> None:
     signature = program.module_call_graph[0].signature
     if signature is not None:
         signature.out_spec = _with_plain_tuples(signature.out_spec)
+
+
+_FORMATS = (torch.channels_last, torch.channels_last_3d)
 
 
 def refused_ops(program: ExportedProgram) -> list[torch._ops.OpOverload]:
@@ -59,7 +69,7 @@ def is_refused(node: Node) -> bool:
 
 @functools.cache
 def _is_refused(op: torch._ops.OpOverload) -> bool:
-    if op.is_view or not op._schema.returns or op in _decomposed():
+    if op.is_view or op._schema.is_mutable or not op._schema.returns or op in _decomposed():
         return False
     try:
         EXIRATenDialectVerifier().check_valid_op(op)
@@ -82,6 +92,8 @@ def _hides_refused(node: Node) -> bool:
     """Whether PyTorch composes an op of others, some of which are refused."""
     if not (isinstance(node.target, torch._ops.OpOverload) and _is_composite(node.target)):
         return False
+    if node.target in decomposition_table:
+        return False  # which ExecuTorch prefers
     traced = expansion(node)
     return traced is not None and any(is_refused(each) for each in traced.graph.nodes)
 
@@ -96,6 +108,11 @@ def _is_complex(node: Node) -> bool:
     """Whether a node reads or makes complex numbers, which no kernel and no delegate takes."""
     values = (node.meta.get("val"), *(each.meta.get("val") for each in node.all_input_nodes))
     return any(isinstance(each, torch.Tensor) and each.dtype.is_complex for each in values)
+
+
+def _needs_twin(op: torch._ops.OpOverload) -> bool:
+    """Whether ExecuTorch cannot keep an op: several results, or sizes that depend on data."""
+    return len(op._schema.returns) > 1 or torch.Tag.dynamic_output_shape in op.tags
 
 
 _LIBRARY = torch.library.Library("etcoreml", "FRAGMENT")

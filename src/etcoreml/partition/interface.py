@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
+from torch._subclasses import FakeTensor
 from torch.export import ExportedProgram
 from torch.fx import Node
 from torch.fx.passes.infra.partitioner import Partition
+from torch.utils._python_dispatch import _disable_current_modes
 
 from etcoreml.compiler.names import op_name
 from etcoreml.mil.ct import coremltools
@@ -118,11 +120,18 @@ def wide_constants(program: ExportedProgram) -> frozenset[str]:
     found = set()
     for placeholder, name in names.items():
         value = program.state_dict.get(name, program.constants.get(name))
-        if isinstance(value, torch.Tensor) and value.dtype == torch.int64 and value.numel():
-            low, high = value.aminmax()
-            if int(low) < -(2**31) or int(high) >= 2**31:
-                found.add(placeholder)
+        if isinstance(value, torch.Tensor) and value.dtype == torch.int64 and _is_wide(value):
+            found.add(placeholder)
     return frozenset(found)
+
+
+def _is_wide(value: torch.Tensor) -> bool:
+    """Whether int32 does not hold a tensor; ExecuTorch may ask while it computes with fake ones."""
+    with _disable_current_modes():
+        if isinstance(value, FakeTensor) or not value.numel():
+            return False
+        low, high = value.aminmax()
+        return int(low) < -(2**31) or int(high) >= 2**31
 
 
 def _why_not_input(value: Any, symbols: frozenset[str]) -> str | None:

@@ -26,9 +26,11 @@ from etcoreml.compiler.backend import CoreMLBackend
 from etcoreml.compiler.decompositions import is_taken_whole
 from etcoreml.compiler.resolution import OwnedSpecs, claim, frames
 from etcoreml.compiler.specs import decode_options
+from etcoreml.compiler.trial import why_not_convertible
 from etcoreml.errors import FullGraphError, PartitionOptionError
 from etcoreml.partition.buffers import claim_buffers, initial_values
 from etcoreml.partition.dialect import make_acceptable, refused_ops
+from etcoreml.partition.doubt import is_doubtful
 from etcoreml.partition.interface import constant_names, offences, wide_constants
 from etcoreml.partition.node import op_name, results
 from etcoreml.partition.report import Decision, DelegationReport
@@ -228,7 +230,10 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
             return ""
         if {op_name(node).lower(), str(node.target.__name__).lower()} & self._skipped:
             return _SKIPPED
-        return why_not(node, setting)
+        reason = why_not(node, setting)
+        if reason is None and is_doubtful(node):
+            reason = why_not_convertible(node, self._options, setting.constants)
+        return reason
 
     def _report(
         self, program: ExportedProgram, reasons: dict[Node, str], buffers: dict[Node, str | None]
@@ -292,7 +297,8 @@ def _is_view(op: torch._ops.OpOverload) -> bool:
 
 def _repeats(node: Node) -> bool:
     """Whether a result repeats its elements in memory, which ExecuTorch cannot return."""
-    return any(0 in each.stride() and each.numel() > 1 for each in results(node))
+    strides = (stride for each in results(node) for stride in each.stride())
+    return any(isinstance(stride, int) and stride == 0 for stride in strides)
 
 
 def _is_decomposed(node: Node) -> bool:

@@ -312,6 +312,12 @@ GENERAL_RULES: tuple[Rule, ...] = (
 OP_RULES: tuple[Rule, ...] = (
     # Wrong numbers: the conversion succeeds and the model computes something else.
     Rule(
+        ("aten.acosh.default",),
+        _always,
+        "coremltools does not implement the op",
+        _ISSUES + "2569",
+    ),
+    Rule(
         ("aten.triu.default", "aten.tril.default"),
         _has_varying_matrix,
         "the triangle of a matrix whose size varies cannot be a constant",

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tests.coverage.case import bools, case, edges, floats, ints, outside
+from tests.coverage.case import ISLAND_WHY, bools, case, edges, floats, ints, outside
 
 _X = floats(2, 3)
 _IMAGE = floats(1, 3, 4, 5)
@@ -60,24 +60,37 @@ def _map(x: Tensor) -> Any:
     return torch._higher_order_ops.map(lambda row: row.sin() + 1, x)
 
 
+_DTYPES = "Core ML takes bool, float16, float32 and int32 tensors"
 _CONTROL = "control flow runs outside of delegates"
 
 CASES = (
     case("bool_to_float", lambda x: x.float() + 0.5, bools(2, 3)),
-    case("float_to_bool", lambda x: x.bool(), edges()),
-    case("float_to_int64", lambda x: x.long(), _X * 10),
+    case("float_to_bool", lambda x: x.bool(), edges(), expect="outside", why=ISLAND_WHY),
+    case("float_to_int64", lambda x: x.long(), _X * 10, expect="outside", why=ISLAND_WHY),
     case("int_to_float", lambda x: x.float() / 2, ints(2, 3)),
     case("to_f16", lambda x: (x.half() * 2).float(), _X, tolerance=1e-3),
     case("to_f64", lambda x: (x.double() * 2).float(), _X),
-    case("to_i8", lambda x: (x * 20).to(torch.int8).to(torch.int32) + 1, _X),
-    case("to_u8", lambda x: (x.abs() * 20).to(torch.uint8), _X),
-    case("to_i16", lambda x: (x * 20).to(torch.int16), _X),
-    case("to_bf16", lambda x: (x.bfloat16() * 2).float(), _X),
+    case(
+        "to_i8",
+        lambda x: (x * 20).to(torch.int8).to(torch.int32) + 1,
+        _X,
+        expect="partly",
+        why=_DTYPES,
+    ),
+    case("to_u8", lambda x: (x.abs() * 20).to(torch.uint8), _X, expect="partly", why=_DTYPES),
+    case("to_i16", lambda x: (x * 20).to(torch.int16), _X, expect="partly", why=_DTYPES),
+    case("to_bf16", lambda x: (x.bfloat16() * 2).float(), _X, expect="outside", why=_DTYPES),
     case("f16_in", lambda x: x * 2, _X.half()),
     case("f64_in", lambda x: x * 2, _X.double()),
-    case("bf16_in", lambda x: x * 2, _X.bfloat16()),
-    case("i8_in", lambda x: x.float() * 2, ints(2, 3).to(torch.int8)),
-    case("u8_in", lambda x: x.float() / 255, ints(2, 3, low=0, high=256).to(torch.uint8)),
+    case("bf16_in", lambda x: x * 2, _X.bfloat16(), expect="outside", why=_DTYPES),
+    case("i8_in", lambda x: x.float() * 2, ints(2, 3).to(torch.int8), expect="partly", why=_DTYPES),
+    case(
+        "u8_in",
+        lambda x: x.float() / 255,
+        ints(2, 3, low=0, high=256).to(torch.uint8),
+        expect="partly",
+        why=_DTYPES,
+    ),
     case("i16_in", lambda x: x.float() * 2, ints(2, 3).to(torch.int16)),
     case("i32_in", lambda x: x * 2, ints(2, 3).to(torch.int32)),
     case("int_out", lambda x: (x * 2, x + 1), ints(2, 3)),
@@ -91,7 +104,7 @@ CASES = (
     case("in_as_out", lambda x: (x, x + 1), _X),
     case("channels_last", lambda x: x.to(memory_format=torch.channels_last) * 2, _IMAGE),
     case("item_shape", lambda x: x.reshape(x.shape[0] * x.shape[1]) * x.shape[1], _X),
-    outside("cond", _cond, _X, why=_CONTROL),
+    case("cond", _cond, _X, expect="partly", why=_CONTROL),
     outside("while_map", _map, _X, why=_CONTROL),
     case("empty_tensor", lambda x: torch.cat((x[:, :0], x + 1), 1), _X),
     outside(

@@ -52,16 +52,6 @@ def asinh(self: Tensor) -> Tensor:
     return torch.sign(x) * torch.where(magnitude < 1e4, near, far)
 
 
-@decomposes("aten.acosh.default", why=_MISSING)
-def acosh(self: Tensor) -> Tensor:
-    """Compute the inverse of cosh on [1, inf)."""
-    x = _float(self)
-    above = x.clamp(max=1e4) - 1
-    near = log1p(above + torch.sqrt(above * (above + 2)))
-    far = torch.log(x.clamp(min=1.0)) + math.log(2)
-    return torch.where(x < 1, math.nan, torch.where(x < 1e4, near, far))
-
-
 @decomposes("aten.trunc.default", "aten.fix.default", why=_MISSING)
 def trunc(self: Tensor) -> Tensor:
     """Drop the fraction."""
@@ -337,6 +327,7 @@ def erfinv(self: Tensor) -> Tensor:
     centre = _polynomial(w - 2.5, _ERFINV_CENTRE)
     tail = _polynomial(torch.sqrt(w.clamp(min=5.0)) - 3, _ERFINV_TAIL)
     value = x * torch.where(w < 5, centre, tail)
+    value = torch.where(x.abs() > 1, math.nan, value)
     return torch.where(x.abs() == 1, x * math.inf, value)
 
 

@@ -69,7 +69,7 @@ def masked_scatter(self: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """Take the n-th value for the n-th place."""
     values, chosen = torch.broadcast_tensors(self, mask)
     flat = chosen.reshape(-1)
-    at = (flat.to(torch.int64).cumsum(0) - 1).clamp(min=0)
+    at = torch.where(flat, flat.to(torch.int64).cumsum(0) - 1, 0)
     taken = source.reshape(-1).index_select(0, at).reshape(values.shape)
     return torch.where(chosen, taken, values)
 
