@@ -205,6 +205,7 @@ def test_ranges_are_exact() -> None:
         ((3, 5), (5,), (False, False)),
         ((5,), (5,), (False, False)),
         ((2, 700), (700, 3), (False, False)),
+        ((2, 0), (0, 3), (False, False)),
     ],
 )
 @pytest.mark.parametrize("varies", [False, True])

@@ -252,7 +252,7 @@ def matmul(x: Output, y: Output, transpose_x: bool, transpose_y: bool) -> Output
     inner, terms = graph.rank(x) - 1, graph.known_size(x, -1)
     if terms is None:
         terms = graph.known_size(y, -2)
-    if terms is None:
+    if not terms:
         # (*, M, K, 1) times (*, 1, K, N): large, but of any K.
         spread = op.multiply(graph.unsqueeze(x, -1), graph.unsqueeze(y, -3)).output(0)
         product = reduce_sum(spread, (graph.rank(spread) - 2,), False)
