@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
-from tests.cases import Case, integers, normal, numbers_of, uniform
+from etcoreml.errors import EngineError
+from etcoreml.mil.ct import coremltools
+from tests.cases import Case, integers, normal, numbers_of, run, uniform
 
 X = normal(4, 5, 6)
 DATA = uniform(0.5, 2, 4, 5)
@@ -193,3 +196,66 @@ CASES = (
 )
 
 test_numbers = numbers_of(CASES)
+
+
+OUTSIDE = _a(3, -4, 100000, 2**31 - 1, -(2**31), 1)
+NEAREST = _a(2, 0, 2, 2, 0, 1)
+ROWS = uniform(1, 9, 3, 2)
+KINDS = ("gather", "gather_along_axis", "gather_nd", "scatter", "scatter_along_axis", "scatter_nd")
+
+
+def _addressed(op: str, rows: Any, validates: bool = False) -> Case:
+    """Read or add to some of three rows."""
+    along = np.stack([rows, rows], 1)
+    indices = {"gather": rows, "scatter": rows, "gather_nd": rows[:, None]}
+    data = {"x" if op.startswith("gather") else "data": ROWS}
+    if op.startswith("scatter"):
+        data["updates"] = np.ones((rows.size, 2), np.float32)
+    place = rows[:, None] if op.endswith("nd") else indices.get(op, along)
+    params = {"validate_indices": True} if validates else {}
+    return Case(op, data | {"indices": place}, params, opset="iOS17")
+
+
+@pytest.mark.parametrize("varies", [False, True])
+@pytest.mark.parametrize("op", KINDS)
+def test_indices_out_of_range_stand_for_the_nearest(op: str, varies: bool) -> None:
+    """Oracle: the same op with indices clipped by hand. MIL says "undefined but memory safe"."""
+    # Which sizes may vary is limited by coremltools' own checks of these ops.
+    first = "x" if op.startswith("gather") else "data"
+    labels = {"indices": {0: "n"}, "updates": {0: "n"}, first: {0: "rows"}} if varies else False
+    if op == "scatter_along_axis":
+        labels = {"indices": {0: "n"}, "updates": {0: "n"}} if varies else False
+    (found,), _ = run(_addressed(op, OUTSIDE), varies=labels)
+    (truth,), _ = run(_addressed(op, NEAREST), varies=labels)
+    np.testing.assert_array_equal(found, truth)
+    assert found.any()
+
+
+@pytest.mark.parametrize("index", [3, -1, 2**31 - 1])
+@pytest.mark.parametrize("op", KINDS)
+def test_validated_indices_fail_when_the_model_runs(op: str, index: int) -> None:
+    (found,), _ = run(_addressed(op, _a(2, 0), validates=True))
+    (truth,), _ = run(_addressed(op, _a(2, 0)))
+    np.testing.assert_array_equal(found, truth)
+    with pytest.raises(EngineError, match=rf"Node {op}_\d+/validate_indices"):
+        run(_addressed(op, _a(2, index), validates=True))
+
+
+@pytest.mark.parametrize("op", KINDS)
+def test_validated_constants_fail_when_the_model_is_loaded(
+    op: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """coremltools would not even build this program, but a file may hold it."""
+    coremltools()
+    from coremltools.converters.mil.mil.ops.defs.iOS17 import (  # noqa: TID251 - to be disabled
+        scatter_gather,
+    )
+
+    kind = getattr(scatter_gather, op)
+    monkeypatch.setattr(kind, "type_inference", kind.__base__.type_inference)
+    case = _addressed(op, _a(1, 3), validates=True)
+    inputs = {name: value for name, value in case.inputs.items() if name != "indices"}
+    params = dict(case.params) | {"indices": case.inputs["indices"]}
+    message = rf"'{op}' \({op}_\d+\): parameter 'indices' is out of range.*found 3"
+    with pytest.raises(EngineError, match=message):
+        run(Case(op, inputs, params, opset="iOS17"))

@@ -1,7 +1,9 @@
 """MIL family ``scatter_gather``.
 
-Negative indices count from the end in every op. ``validate_indices`` asks Core ML to check that
-indices are in range; out of range they are undefined here either way.
+Negative indices count from the end, in iOS17 too, where MIL leaves them undefined but safe for
+memory, as it does all others that are out of range: here those stand for the nearest in range.
+With iOS17's ``validate_indices`` both are errors, when the program is loaded if the indices are
+constant, else when it runs.
 
 Source: coremltools 9.0 ``scatter_gather.py`` of iOS15, iOS16 and iOS17.
 """
@@ -11,12 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from openvino import Output
+import numpy as np
+from openvino import Output, Type
 from openvino import opset15 as op
 
 from etcoreml.engine import graph, integers
 from etcoreml.engine.context import Context
 from etcoreml.engine.registry import translates
+from etcoreml.errors import EngineError
 
 _REDUCTIONS = {
     "update": "none",
@@ -33,6 +37,7 @@ _REDUCTIONS = {
 def gather(
     x: Output,
     indices: Output,
+    context: Context,
     axis: int = 0,
     batch_dims: int = 0,
     validate_indices: bool = False,
@@ -42,6 +47,7 @@ def gather(
     Args:
         x: ``(*D)`` of any dtype.
         indices: ``(*N)`` integers.
+        context: The translation.
         axis: Dimension of ``x`` that the indices address.
         batch_dims: Leading dimensions that ``x`` and ``indices`` share.
         validate_indices: See the module.
@@ -50,11 +56,11 @@ def gather(
         ``D[:axis] + N[batch_dims:] + D[axis + 1:]``.
     """
     position = graph.axis_of(axis, graph.rank(x))
+    positions = _positions(x, indices, (position,), context, validate_indices)
     if batch_dims and position == batch_dims:
         # OpenVINO 2026.4 crashes in the kernel of a small batched Gather of static shape.
-        numbers = graph.unsqueeze(indices, graph.rank(indices))
-        return op.gather_nd(x, _coordinates(x, numbers, batch_dims), batch_dims)
-    return op.gather(x, indices, graph.integer(position), batch_dims)
+        return op.gather_nd(x, graph.unsqueeze(positions, graph.rank(positions)), batch_dims)
+    return op.gather(x, positions, graph.integer(position), batch_dims)
 
 
 @translates(
@@ -62,19 +68,25 @@ def gather(
     spec="iOS15.gather_along_axis, iOS16.gather_along_axis, iOS17.gather_along_axis",
 )
 def gather_along_axis(
-    x: Output, indices: Output, axis: int = 0, validate_indices: bool = False
+    x: Output, indices: Output, context: Context, axis: int = 0, validate_indices: bool = False
 ) -> Any:
     """Take ``x[.., indices[p], ..]`` at each position ``p``; the shape is that of ``indices``."""
     position = graph.axis_of(axis, graph.rank(x))
-    return op.gather_elements(x, _from_front(indices, graph.size_of(x, position)), position)
+    positions = _positions(x, indices, (position,), context, validate_indices)
+    return op.gather_elements(x, positions, position)
 
 
 @translates("gather_nd", spec="iOS15.gather_nd, iOS16.gather_nd, iOS17.gather_nd")
 def gather_nd(
-    x: Output, indices: Output, batch_dims: int = 0, validate_indices: bool = False
+    x: Output,
+    indices: Output,
+    context: Context,
+    batch_dims: int = 0,
+    validate_indices: bool = False,
 ) -> Any:
     """Take the slices of ``x`` whose leading coordinates are the last dimension of ``indices``."""
-    return op.gather_nd(x, _coordinates(x, indices, batch_dims), batch_dims)
+    positions = _coordinates(x, indices, batch_dims, context, validate_indices)
+    return op.gather_nd(x, positions, batch_dims)
 
 
 @translates("scatter", spec="iOS15.scatter, iOS17.scatter")
@@ -100,9 +112,10 @@ def scatter(
     """
     rank = graph.rank(data)
     position = graph.axis_of(axis, rank)
+    positions = _positions(data, indices, (position,), context, validate_indices)
     shape = [-1 if i == position else 1 for i in range(rank)]
-    positions = op.broadcast(graph.reshape(indices, shape), graph.shape_of(updates)).output(0)
-    return scatter_along_axis(data, positions, updates, context, position, mode)
+    spread = op.broadcast(graph.reshape(positions, shape), graph.shape_of(updates)).output(0)
+    return _scattered(data, spread, updates, context, position, mode)
 
 
 @translates("scatter_along_axis", spec="iOS15.scatter_along_axis, iOS17.scatter_along_axis")
@@ -127,12 +140,15 @@ def scatter_along_axis(
         validate_indices: See the module.
     """
     position = graph.axis_of(axis, graph.rank(data))
-    positions = _from_front(indices, graph.size_of(data, position))
+    positions = _positions(data, indices, (position,), context, validate_indices)
+    return _scattered(data, positions, updates, context, position, mode)
 
+
+def _scattered(
+    data: Output, positions: Output, updates: Output, context: Context, axis: int, mode: str
+) -> Any:
     def build(target: Output, values: Output, reduction: str) -> Any:
-        return op.scatter_elements_update(
-            target, positions, values, graph.integer(position), reduction
-        )
+        return op.scatter_elements_update(target, positions, values, graph.integer(axis), reduction)
 
     return _combined(data, updates, mode, context, build)
 
@@ -156,7 +172,7 @@ def scatter_nd(
         mode: ``update``, ``add``, ``sub``, ``mul``, ``div``, ``max`` or ``min``.
         validate_indices: See the module.
     """
-    positions = _coordinates(data, indices, 0)
+    positions = _coordinates(data, indices, 0, context, validate_indices)
 
     def build(target: Output, values: Output, reduction: str) -> Any:
         return op.scatter_nd_update(target, positions, values, reduction)
@@ -182,16 +198,78 @@ def _combined(
     return divide(data, graph.output(build(ones, updates, reduction)))
 
 
-def _coordinates(x: Output, indices: Output, batch_dims: int) -> Output:
-    """Return coordinates in the dimensions of ``x`` after ``batch_dims``, none negative."""
+def _coordinates(
+    x: Output, indices: Output, batch_dims: int, context: Context, validates: bool
+) -> Output:
+    """Return coordinates in the dimensions of ``x`` after ``batch_dims``, all in range."""
     depth = int(graph.sizes(indices)[-1] or 0)
-    addressed = graph.integers(*range(batch_dims, batch_dims + depth))
-    limits = op.gather(graph.shape_of(x), addressed, graph.integer(0)).output(0)
-    return _from_front(indices, limits)
+    axes = tuple(range(batch_dims, batch_dims + depth))
+    return _positions(x, indices, axes, context, validates)
 
 
-def _from_front(indices: Output, size: Output) -> Output:
-    """Count negative indices from the front."""
-    limit = graph.convert(size, indices.get_element_type())
-    negative = op.less(indices, graph.scalar_like(indices, 0))
-    return graph.output(op.select(negative, op.add(indices, limit), indices))
+def _positions(
+    x: Output, indices: Output, axes: tuple[int, ...], context: Context, validates: bool
+) -> Output:
+    """Return indices into ``x`` counted from the front, all of them in range.
+
+    OpenVINO's kernels differ in what they do with others: some read zeros, some fail, and
+    GatherND reads whatever memory is there.
+
+    Args:
+        x: What the indices address.
+        indices: ``(*N)`` integers.
+        axes: The dimension addressed, or one for each index of the last dimension.
+        context: The translation.
+        validates: Whether negative indices and those out of range are errors.
+
+    Raises:
+        EngineError: The constant ``indices`` hold one, and ``validates``.
+    """
+    type_ = indices.get_element_type()
+    sizes = [graph.known_size(x, axis) for axis in axes]
+    if validates:
+        _check_constant(sizes, context)
+    if graph.is_constant(indices) and None not in sizes:
+        # A constant: OpenVINO reasons about shapes through a Gather of one.
+        known = indices.get_node().get_data().astype(np.int64)
+        front = np.clip(np.where(known < 0, known + sizes, known), 0, np.array(sizes) - 1)
+        return graph.output(op.constant(front.reshape(known.shape), dtype=type_))
+    limit = graph.convert(graph.concat([graph.size_of(x, axis) for axis in axes], 0), type_)
+    if graph.rank(indices) == 0:
+        limit = graph.scalar(limit)
+    if validates:
+        indices = _checked(indices, limit, context)
+    zero, one = graph.scalar_like(indices, 0), graph.scalar_like(indices, 1)
+    is_negative = graph.convert(graph.output(op.less(indices, zero)), type_)
+    front = op.add(indices, op.multiply(is_negative, limit))
+    return graph.output(op.minimum(op.maximum(front, zero), op.subtract(limit, one)))
+
+
+def _check_constant(sizes: list[int | None], context: Context) -> None:
+    constant = context.constant("indices")
+    if constant is None:
+        return
+    values: Any = np.asarray(constant.unpack())
+    limits = np.array([np.inf if size is None else size for size in sizes])
+    outside = values[(values < 0) | (values >= limits)]
+    if outside.size:
+        raise EngineError(
+            f"{context.label}: parameter 'indices' is out of range and 'validate_indices' is set",
+            found=int(outside[0]),
+            expected=f"indices from 0 into dimensions of {sizes}",
+        )
+
+
+def _checked(indices: Output, limit: Output, context: Context) -> Output:
+    """Return the indices, unless one is out of range: then a kernel that checks its own fails."""
+    is_outside = op.logical_or(
+        op.less(indices, graph.scalar_like(indices, 0)),
+        op.logical_not(integers.less(indices, limit)),
+    )
+    axes = graph.integers(*range(graph.rank(indices)))
+    count = op.reduce_sum(op.convert(is_outside, Type.f32), axes, False).output(0)
+    place = graph.reshape(graph.convert(count, Type.i32), (1,))
+    nothing = op.gather_elements(op.constant(np.zeros(1, np.int32)), place, 0)
+    nothing.set_friendly_name(f"{context.operation.outputs[0].name}/validate_indices")
+    offset = graph.convert(graph.squeeze(graph.output(nothing), 0), indices.get_element_type())
+    return graph.output(op.add(indices, offset))
