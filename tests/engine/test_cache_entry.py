@@ -27,6 +27,7 @@ DESCRIPTION = Description(
         Port("number", BY_NAME["int64"], (), (-7, 2**40)),
     ),
     is_tiny=True,
+    is_fallible=False,
 )
 
 

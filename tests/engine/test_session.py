@@ -262,3 +262,33 @@ def test_an_option_out_of_reach_names_op_value_and_alternatives() -> None:
         )
     for word in ("resize", "bigger", "sampling_mode", "OFFSET_CORNERS", "DEFAULT"):
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("varies", [False, True])
+def test_a_run_that_fails_says_so_and_the_next_one_runs(varies: bool, threads: int) -> None:
+    """With one thread OpenVINO 2026.4 returns the outputs of the run before instead."""
+    x, good = normal(2000, 3), np.zeros(5, np.int32)
+    session = _session(
+        {"x": x, "indices": good},
+        lambda x, indices: mil_builder().gather(
+            x=mil_builder().relu(x=x), indices=indices, validate_indices=True, name="taken"
+        ),
+        varies,
+        threads=threads,
+    )
+    truth = np.maximum(x, 0)[good]
+    np.testing.assert_array_equal(session.run({"x": x, "indices": good})["taken"], truth)
+    with pytest.raises(EngineError, match="'main' failed while it ran; found Node taken/validate"):
+        session.run({"x": x, "indices": good + 2000})
+    np.testing.assert_array_equal(session.run({"x": x, "indices": good})["taken"], truth)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_sizes_that_do_not_go_together_are_an_error(threads: int) -> None:
+    session = _adder(varies=True, threads=threads)
+    x, y = np.ones((2, 3), np.float32), np.ones((2, 4), np.float32)
+    session.run({"x": x, "y": x})
+    with pytest.raises(EngineError, match="'main' failed while it ran"):
+        session.run({"x": x, "y": y})
+    np.testing.assert_array_equal(session.run({"x": y, "y": y})["total"], y + y)

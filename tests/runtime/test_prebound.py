@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from etcoreml import MLModel
-from etcoreml.errors import DtypeError, FeatureNameError, ShapeError, UsageError
+from etcoreml.engine import compile_function
+from etcoreml.errors import DtypeError, EngineError, FeatureNameError, ShapeError, UsageError
+from etcoreml.mil.features import Signature
+from etcoreml.runtime.prebound import BoundCall
+from etcoreml.runtime.predictor import FunctionPredictor
 from tests import mlmodels
-from tests.cases import normal
+from tests.cases import mil_builder, mil_function, normal, to_program
 
 
 def test_inputs_are_read_and_outputs_written_in_place(linear_package: Path) -> None:
@@ -35,6 +40,19 @@ def test_outputs_of_varying_shape_are_read_afterwards(tmp_path: Path) -> None:
     assert dict(bound.outputs) == {}
     bound()
     np.testing.assert_allclose(bound.read("sum"), x + 2 * y, rtol=1e-6)
+
+
+def test_a_run_that_fails_is_an_error_of_ours() -> None:
+    inputs = {"x": normal(3, 2), "indices": np.array([3], np.int32)}
+    build = functools.partial(mil_builder().gather, validate_indices=True)
+    program = to_program(
+        mil_function(inputs, lambda x, indices: build(x=x, indices=indices), "iOS17"), "iOS17"
+    )
+    session = compile_function(program)
+    with pytest.raises(EngineError, match="failed while it ran"):
+        BoundCall(session, inputs, None)()
+    with pytest.raises(EngineError, match="failed while it ran"):
+        FunctionPredictor(session, Signature((), ())).predict(inputs)
 
 
 def test_states_are_the_calls_own(counter_package: Path) -> None:

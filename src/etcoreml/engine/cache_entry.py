@@ -39,10 +39,12 @@ class Description:
     Attributes:
         outputs: The session's ports, with what translation found out about them.
         is_tiny: Whether the calling thread computes.
+        is_fallible: Whether a run may fail.
     """
 
     outputs: tuple[Port, ...]
     is_tiny: bool
+    is_fallible: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +77,7 @@ def seal(path: Path, key: str, description: Description) -> None:
         "model": [start, nbytes],
         "checksum": checksum(memoryview(exported)),
         "is_tiny": description.is_tiny,
+        "is_fallible": description.is_fallible,
         "outputs": [_port_to_json(port) for port in description.outputs],
     }
     text = json.dumps(document).encode()
@@ -128,6 +131,7 @@ def open_entry(path: Path, key: str) -> Entry:
     description = Description(
         outputs=_ports(document["outputs"]),
         is_tiny=document["is_tiny"],
+        is_fallible=document["is_fallible"],
     )
     return Entry(description, view[start:stop], file)
 

@@ -35,6 +35,11 @@ from etcoreml.types import BY_NAME
 # Elements of all constants and intermediate values together.
 _TINY_ELEMENTS = 1024
 
+# Kernels that check their indices, and those with graphs inside.
+_FALLIBLE = {"GatherElements", "If", "Loop", "TensorIterator"}
+
+_SHORTCUT = ("NUM_STREAMS", "INFERENCE_NUM_THREADS")
+
 # A model with fewer nodes and fewer bytes of weights is compiled within 20 ms.
 _CACHED_NODES = 64
 _CACHED_NBYTES = 4 << 20
@@ -87,11 +92,12 @@ def compile_function(
             _output_port(value, result, labels.get(value.name))
             for value, result in zip(chosen.outputs, model.get_results(), strict=True)
         )
-        description = Description(outputs, _is_tiny(model))
+        description = Description(outputs, _is_tiny(model), _is_fallible(model))
         if not _is_worth_caching(model):
             cache = None
         try:
-            made = _Made(_compile(model, devices, properties, description, cache, key), outputs)
+            compiled = _compile(model, devices, properties, description, cache, key)
+            made = _Made(compiled, description)
         except RuntimeError as error:
             where = f"function {chosen.name!r} for {', '.join(devices)}"
             raise EngineError(
@@ -103,19 +109,20 @@ def compile_function(
         function=chosen.name,
         devices=devices,
         inputs=tuple(_input_port(value) for value in chosen.inputs),
-        outputs=made.outputs,
+        outputs=made.description.outputs,
         states=tuple(_state_port(value) for value in chosen.states),
         profiling=profiling,
+        hides_failures=made.description.is_fallible and _hides_failures(made.compiled, devices),
         memory=made.memory,
     )
 
 
 @dataclass(frozen=True, eq=False)
 class _Made:
-    """A compiled model, its output ports, and the memory that it reads."""
+    """A compiled model, what a session needs besides, and the memory that it reads."""
 
     compiled: ov.CompiledModel
-    outputs: tuple[Port, ...]
+    description: Description
     memory: object = None
 
 
@@ -155,7 +162,7 @@ def _import(cache: ModelCache, key: str, properties: _Properties) -> _Made | Non
         cache.discard(key)
         return None
     entry.file.release()
-    return _Made(compiled, entry.description.outputs, model)
+    return _Made(compiled, entry.description, model)
 
 
 def _compile(
@@ -226,6 +233,25 @@ def _is_tiny(model: ov.Model) -> bool:
             if elements > _TINY_ELEMENTS:
                 return False
     return True
+
+
+def _is_fallible(model: ov.Model) -> bool:
+    """Whether a run may fail: sizes are then not what an op needs, or an index is out of range."""
+    return any(
+        node.get_type_name() in _FALLIBLE
+        or any(value.get_partial_shape().is_dynamic for value in node.outputs())
+        for node in model.get_ops()
+    )
+
+
+def _hides_failures(compiled: ov.CompiledModel, devices: tuple[str, ...]) -> bool:
+    """Whether a run that fails returns as if it had not, with the outputs of the one before.
+
+    OpenVINO 2026.4's CPU plugin has a shortcut for one stream of one thread, which does that.
+    """
+    if devices != ("CPU",):
+        return False
+    return all(int(compiled.get_property(name)) == 1 for name in _SHORTCUT)
 
 
 def _properties(numerics: str, threads: int | None, profiling: bool, tiny: bool) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class BoundCall:
             not here: `read` it after each call.
     """
 
-    __slots__ = ("_dynamic", "_infer", "_request", "inputs", "outputs")
+    __slots__ = ("_dynamic", "_infer", "_request", "_session", "inputs", "outputs")
 
     inputs: Mapping[str, Array]
     outputs: Mapping[str, Array]
@@ -38,6 +38,7 @@ class BoundCall:
     def __init__(
         self, session: Session, inputs: Mapping[str, Array], outputs: Mapping[str, Array] | None
     ) -> None:
+        self._session = session
         self._request: Request = session.create_request()
         _check_names(inputs, session.inputs, "input", complete=True)
         for index, port in enumerate(session.inputs):
@@ -60,7 +61,10 @@ class BoundCall:
 
     def __call__(self) -> None:
         """Compute the outputs from what the inputs hold now."""
-        self._infer()
+        try:
+            self._infer()
+        except RuntimeError as error:
+            raise self._session.failure(error) from error
 
     def read(self, name: str) -> Array:
         """Return an output; a view that the next call overwrites if its shape varies.

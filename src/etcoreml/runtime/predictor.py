@@ -121,7 +121,10 @@ class FunctionPredictor:
     def _run(self, request: Request, arrays: list[Any]) -> dict[str, Any]:
         for index, array in enumerate(arrays):
             request.set_input(index, array)
-        request.infer()
+        try:
+            request.infer()
+        except RuntimeError as error:
+            raise self.session.failure(error) from error
         return {
             feature.name: output_value(feature, port, request.output(index))
             for index, (port, feature) in enumerate(self._outputs)
