@@ -41,8 +41,8 @@ cannot hold. *run*: the rest, or a sample of it chosen by name. *reached*: asked
 and is judged. *before*: failed in conversion or in the test itself, before any prediction. *xfail*:
 fails by their own account, on Core ML. *skip*: their skips, and models that turn out not to be ML
 Programs. Tests of compiled artefacts and of compute plans are in none of the suites: neither exists
-off Apple's platforms. torch programs come through torch.jit, the only frontend that their tests use
-on this processor.
+off Apple's platforms. torch programs come through torch.jit; their tests can repeat each through
+torch.export, which the tests of our own lowering do.
 """
 
 
