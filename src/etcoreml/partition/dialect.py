@@ -19,7 +19,8 @@ from torch.export import ExportedProgram
 from torch.fx import Node
 from torch.utils import _pytree as pytree
 
-from etcoreml.compiler.decompositions import expand, expansion, join_complex
+from etcoreml.compiler.decompositions import expand, expansion, find, join_complex
+from etcoreml.compiler.names import op_name
 
 
 def make_acceptable(program: ExportedProgram) -> None:
@@ -37,7 +38,11 @@ def make_acceptable(program: ExportedProgram) -> None:
     changed = expand(program.graph, _needs_rewrite)
     if changed:
         join_complex(program.graph)
-    for node in program.graph.nodes:
+    for node in list(program.graph.nodes):
+        if op_name(node) == "aten._linalg_check_errors.default":
+            program.graph.erase_node(node)  # raises for singular matrices; no kernel does
+            changed = True
+            continue
         if node.kwargs.get("memory_format") in _FORMATS:
             node.kwargs = {**node.kwargs, "memory_format": torch.contiguous_format}
             node.meta["val"] = node.meta["val"].contiguous()
@@ -92,10 +97,11 @@ def _hides_refused(node: Node) -> bool:
     """Whether PyTorch composes an op of others, some of which are refused."""
     if not (isinstance(node.target, torch._ops.OpOverload) and _is_composite(node.target)):
         return False
-    if node.target in decomposition_table:
-        return False  # which ExecuTorch prefers
     traced = expansion(node)
-    return traced is not None and any(is_refused(each) for each in traced.graph.nodes)
+    # What ExecuTorch takes apart in another way itself is its business, unless we have the part.
+    own = node.target not in decomposition_table
+    parts = traced.graph.nodes if traced is not None else ()
+    return any(is_refused(each) and (own or find(each) is not None) for each in parts)
 
 
 @functools.cache
