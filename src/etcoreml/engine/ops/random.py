@@ -1,7 +1,10 @@
 """MIL family ``random``.
 
-The numbers come from OpenVINO's Philox generator: they have the distribution MIL defines and,
-for a seed that is not negative, are the same in every process; they are not Core ML's numbers.
+The numbers come from OpenVINO's Philox generator: they have the distribution MIL defines, and are
+not Core ML's numbers. A seed creates "a reproducible sequence of values across multiple invokes"
+(coremltools): one that is not negative, zero included, gives a loaded model the same sequence in
+every session and process and with any number of threads. Each call of the model gives the next
+numbers of it, whichever request makes the call; two ops of one seed give the same numbers.
 
 Source: coremltools 9.0 ``iOS15/random.py``.
 """
