@@ -251,16 +251,11 @@ def test_an_option_out_of_reach_names_op_value_and_alternatives() -> None:
     with pytest.raises(UnsupportedOpError) as caught:
         _session(
             {"x": normal(1, 2, 4, 4)},
-            lambda x: mil_builder().resize(
-                x=x,
-                shape=np.array([8, 8], np.int32),
-                resized_dims=np.uint32(2),
-                interpolation_mode="NEAREST_NEIGHBOR",
-                sampling_mode="OFFSET_CORNERS",
-                name="bigger",
+            lambda x: mil_builder().upsample_bilinear(
+                x=x, align_corners=True, half_pixel_centers=True, name="bigger"
             ),
         )
-    for word in ("resize", "bigger", "sampling_mode", "OFFSET_CORNERS", "DEFAULT"):
+    for word in ("upsample_bilinear", "bigger", "half_pixel_centers", "found True", "False"):
         assert word in str(caught.value)
 
 
