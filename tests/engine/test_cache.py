@@ -199,7 +199,7 @@ def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
     with nothing_is_translated():  # a hit is a use
         compile_function(program(name=b"one"), cache_dir=tmp_path)
     kept = max(entries(tmp_path), key=lambda path: path.stat().st_mtime)
-    abandoned = tmp_path / "building-x"
+    abandoned = tmp_path / ".etcoreml-building-abandone"
     abandoned.mkdir()
     os.utime(abandoned, (1000, 1000))
     size = kept.stat().st_size
@@ -212,6 +212,58 @@ def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
     assert kept in entries(tmp_path)
     assert len(entries(tmp_path)) == 2
     assert not abandoned.exists()
+
+
+FOREIGN = (
+    "tokenizer.model",
+    f"{'0' * 63}.model",
+    f"{'A' * 64}.model",
+    f"{'0' * 64}.model.bak",
+    f"a{'0' * 64}.digest",
+    "sha256.digest",
+    f"{'0' * 64}.model\n",
+)
+FOREIGN_FOLDERS = (
+    "building-site",
+    ".etcoreml-building-plan",
+    "x.etcoreml-building-abcdefgh",
+    f"{'1' * 64}.model",
+)
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """A folder in which the cache is not alone."""
+    for name in FOREIGN:
+        (tmp_path / name).write_bytes(b"x" * 1000)
+    (tmp_path / f"{'2' * 64}.model").symlink_to(tmp_path / "tokenizer.model")
+    for name in FOREIGN_FOLDERS:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "content").touch()
+    for path in tmp_path.iterdir():
+        os.utime(path, (1000, 1000))
+    return tmp_path
+
+
+@pytest.mark.parametrize("remove", ["purge", "evict"])
+def test_what_is_not_the_cache_s_is_left(shared: Path, remove: str) -> None:
+    before = sorted(shared.rglob("*"))
+    for name in (f"{'a1' * 32}.model", f"{'b2' * 32}.digest"):
+        (shared / name).write_bytes(b"y" * 1000)
+        os.utime(shared / name, (2000, 2000))
+    cache = ModelCache(shared, limit_nbytes=1)
+    if remove == "purge":
+        assert cache.purge() == 2000
+    else:
+        cache._evict(keep=shared / "none")
+    assert sorted(shared.rglob("*")) == before
+
+
+def test_what_is_not_the_cache_s_does_not_count(shared: Path) -> None:
+    kept = shared / f"{'a1' * 32}.model"
+    kept.write_bytes(b"y" * 1000)
+    ModelCache(shared, limit_nbytes=1000)._evict(keep=shared / "none")
+    assert kept.exists()
 
 
 def test_a_model_larger_than_the_limit_is_not_kept(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +26,9 @@ def test_compiled_models_go_and_nothing_else(tmp_path: Path) -> None:
     compile_function(program(), cache_dir=tmp_path)
     (entry,) = tmp_path.iterdir()
     (tmp_path / "notes.txt").touch()
-    (tmp_path / "building-by-another").mkdir()
+    abandoned = tmp_path / ".etcoreml-building-abandone"
+    abandoned.mkdir()
+    os.utime(abandoned, (1000, 1000))
     size = entry.stat().st_size
     assert purge_models_cache(tmp_path) == size
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]

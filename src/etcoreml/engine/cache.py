@@ -6,13 +6,16 @@ The cache is a folder: ``ETCOREML_CACHE_DIR``, else ``etcoreml`` in ``XDG_CACHE_
 ``~/.cache/etcoreml``. Nothing it holds is needed: what is missing, damaged, of another version or
 impossible to write is built again, without a word. Processes share it without locks: an entry
 appears whole by a rename, and one that is deleted stays readable to those who have it mapped.
+The folder may hold other things too: only what bears a name of the cache's own is ever deleted.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -36,9 +39,11 @@ LIMIT_NBYTES = 4 << 30
 
 _ENTRY = ".model"
 _DIGEST = ".digest"
-_SCRATCH = "building-"
+_SCRATCH = ".etcoreml-building-"
 _ABANDONED_S = 3600.0
 _DIGEST_LENGTH = 64
+_FILE_NAME = re.compile(r"[0-9a-f]{64}\.(model|digest)")
+_SCRATCH_NAME = re.compile(re.escape(_SCRATCH) + "[a-z0-9_]{8}")  # as mkdtemp makes them
 
 
 def cache_directory(choice: str | os.PathLike[str] | None = None) -> Path | None:
@@ -144,7 +149,7 @@ class ModelCache:
             for path, status in self._files():
                 path.unlink(missing_ok=True)
                 freed += status.st_size
-            for path in self.directory.glob(f"{_SCRATCH}*"):
+            for path in self._scratches():
                 shutil.rmtree(path)
         except FileNotFoundError:
             pass  # no cache yet
@@ -160,10 +165,15 @@ class ModelCache:
         """Return the files of the cache with their status, the least recently used first."""
         found = []
         for path in self.directory.iterdir():
-            if path.suffix in (_ENTRY, _DIGEST):
+            if _FILE_NAME.fullmatch(path.name):
                 with contextlib.suppress(FileNotFoundError):  # deleted by another process
-                    found.append((path, path.stat()))
+                    status = path.lstat()
+                    if stat.S_ISREG(status.st_mode):
+                        found.append((path, status))
         return sorted(found, key=lambda each: each[1].st_mtime_ns)
+
+    def _scratches(self) -> list[Path]:
+        return [path for path in self.directory.iterdir() if _SCRATCH_NAME.fullmatch(path.name)]
 
     def _evict(self, keep: Path) -> None:
         files = self._files()
@@ -175,6 +185,6 @@ class ModelCache:
                 break
             path.unlink(missing_ok=True)
             excess -= status.st_size
-        for path in self.directory.glob(f"{_SCRATCH}*"):
+        for path in self._scratches():
             if path.stat().st_mtime + _ABANDONED_S < time.time():
                 shutil.rmtree(path, ignore_errors=True)
