@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +210,30 @@ def test_states(counter_package: Path) -> None:
         assert found.dtype == np.float32  # as coremltools gives fp16
     np.testing.assert_array_equal(model.predict({"x": x}, second)["sum"], x)
     assert [each.name for each in model.get_spec().description.state] == ["total"]
+
+
+def test_predictions_with_one_state_keep_the_order_they_were_begun_in(
+    counter_package: Path,
+) -> None:
+    class Slow:
+        """An array that is ready only when the predictions begun after it are under way."""
+
+        def __array__(self, *_: Any, **__: Any) -> Any:
+            time.sleep(0.1)
+            return np.ones((2, 3), np.float16)
+
+    model = MLModel(counter_package)
+    state, x = model.make_state(), np.ones((2, 3), np.float16)
+    slow = model.predict_async({"x": Slow()}, state)
+    wrong = model.predict_async({"x": np.ones(3)}, state)
+    cancelled = model.predict_async({"x": x * 100}, state)
+    assert cancelled.cancel()  # both threads are taken
+    fast = model.predict_async({"x": x * 2}, state)
+    here = model.predict({"x": x * 4}, state)
+    for found, total in ((slow.result(30), 1), (fast.result(30), 3), (here, 7)):
+        np.testing.assert_array_equal(found["sum"], x * total)
+    with pytest.raises(ShapeError):
+        wrong.result(30)
 
 
 def test_states_that_do_not_fit(counter_package: Path, linear: MLModel) -> None:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from etcoreml.runtime.workers import Workers
+from etcoreml.runtime.workers import Line, Workers
 
 
 def test_results_come_in_order_and_calls_overlap() -> None:
@@ -51,4 +51,24 @@ def test_a_forked_child_starts_threads_of_its_own() -> None:
         finally:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    workers.close()
+
+
+def test_a_line_goes_by_when_places_were_taken() -> None:
+    workers, line, order = Workers(2, "test"), Line(), []
+    gate = threading.Event()
+
+    def first() -> None:
+        assert gate.wait(30)
+        order.append(0)
+        raise KeyError("first")  # whoever fails still makes room
+
+    futures = [line.submit(workers, first)]
+    futures += [line.submit(workers, lambda i=i: order.append(i)) for i in range(1, 6)]  # type: ignore[misc]
+    assert futures[4].cancel()
+    gate.set()
+    line.call(lambda: order.append(6))
+    assert order == [0, 1, 2, 3, 5, 6]
+    with pytest.raises(KeyError, match="first"):
+        futures[0].result()
     workers.close()

@@ -126,7 +126,10 @@ class MLModel(DescribedModel):
         predictor = self._loaded()
         start = time.perf_counter_ns()
         if isinstance(data, Mapping):
-            result: Any = predictor.predict(data, state)
+            if isinstance(state, MLState):
+                result: Any = state.line.call(lambda: predictor.predict(data, state))
+            else:
+                result = predictor.predict(data, state)
         else:
             result = self._predict_each(predictor, _checked(data), state)
         self._predict_ns = time.perf_counter_ns() - start
@@ -142,6 +145,8 @@ class MLModel(DescribedModel):
         """
         predictor = self._loaded()
         _checked([data])
+        if isinstance(state, MLState):
+            return state.line.submit(self._workers, lambda: predictor.predict(data, state))
         return self._workers.submit(lambda: predictor.predict(data, state))
 
     def make_state(self) -> MLState:

@@ -13,19 +13,24 @@ from etcoreml.engine import Request, Session
 from etcoreml.errors import ShapeError, StateError
 from etcoreml.mil.program import Array
 from etcoreml.runtime.arrays import coerce, to_array
+from etcoreml.runtime.workers import Line
 
 
 class MLState:
     """The states of a model: tensors that one prediction leaves to the next, zeros at first.
 
     Made by `MLModel.make_state`; a model may have any number of them, independent of each other.
-    Predictions with one state take turns.
+    Predictions with one state take turns, in the order they were begun.
+
+    Attributes:
+        line: Where predictions wait for their turn.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._request = session.create_request()
         self._lock = threading.Lock()
+        self.line = Line()
 
     def read_state(self, name: str) -> Array:
         """Return a copy of a state; fp16 as float32, as coremltools does.

@@ -6,8 +6,11 @@ other computes; with several streams they compute side by side.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterable
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
@@ -56,3 +59,55 @@ class Workers:
             self._pool = ThreadPoolExecutor(self._count, thread_name_prefix=self._name)
             self._owner = os.getpid()
         return self._pool
+
+
+class Line:
+    """Calls that take turns, first come, first served, on whatever threads they are made."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._places: deque[object] = deque()
+
+    def call(self, function: Callable[[], R]) -> R:
+        """Call ``function`` after all who came before."""
+        with self._turn(self._join()):
+            return function()
+
+    def submit(self, workers: Workers, function: Callable[[], R]) -> Future[R]:
+        """Do so on one of the workers' threads; the place is taken now."""
+
+        def run() -> R:
+            with self._turn(place):
+                return function()
+
+        # Places and threads are given in one order: else all threads might wait for their turns
+        # while the call whose turn it is waits for a thread.
+        with self._changed:
+            place = self._join()
+            try:
+                future = workers.submit(run)
+            except BaseException:
+                self._leave(place)
+                raise
+        future.add_done_callback(lambda _: self._leave(place))  # a cancelled one does not run
+        return future
+
+    def _join(self) -> object:
+        place = object()
+        with self._changed:
+            self._places.append(place)
+        return place
+
+    def _leave(self, place: object) -> None:
+        with self._changed, contextlib.suppress(ValueError):  # it was left already
+            self._places.remove(place)
+            self._changed.notify_all()
+
+    @contextlib.contextmanager
+    def _turn(self, place: object) -> Iterator[None]:
+        try:
+            with self._changed:
+                self._changed.wait_for(lambda: self._places[0] is place)
+            yield
+        finally:
+            self._leave(place)
