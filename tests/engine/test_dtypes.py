@@ -318,7 +318,11 @@ _IMAGES = (
         Case(
             "resize",
             {"x": normal(2, 3, 4), "shape": _a(6, 8, dtype=dtype)},
-            {"resized_dims": np.uint32(2), "interpolation_mode": "NEAREST_NEIGHBOR"},
+            {
+                "resized_dims": np.uint32(2),
+                "interpolation_mode": "NEAREST_NEIGHBOR",
+                "sampling_mode": "UNALIGN_CORNERS",
+            },
             0,
             f"{dtype} shape",
             lambda x, **_: x.repeat(2, 1).repeat(2, 2),
