@@ -326,6 +326,7 @@ def test_purge_models_cache(
     cli: Cli, net_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ETCOREML_CACHE_DIR", str(tmp_path))
-    (tmp_path / "old.model").touch()
+    old = tmp_path / f"{'0' * 64}.model"
+    old.touch()
     assert cli("run", net_path, "--iterations", 1, "--purge-models-cache").code == 0
-    assert not (tmp_path / "old.model").exists()
+    assert not old.exists()

@@ -6,6 +6,7 @@ Oracle: the same program compiled without a cache.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -15,12 +16,14 @@ from typing import Any
 
 import pytest
 
+from etcoreml.engine import cache as module
 from etcoreml.engine import compile_function
 from etcoreml.engine.cache import (
     ENVIRONMENT,
     ModelCache,
     cache_directory,
 )
+from etcoreml.errors import UsageError
 from tests.cases import mil_function, save_converted
 from tests.engine.cached import (
     X,
@@ -264,6 +267,63 @@ def test_what_is_not_the_cache_s_does_not_count(shared: Path) -> None:
     kept.write_bytes(b"y" * 1000)
     ModelCache(shared, limit_nbytes=1000)._evict(keep=shared / "none")
     assert kept.exists()
+
+
+@pytest.mark.parametrize("when", ["before it is stored", "while it is sealed"])
+def test_a_scratch_folder_that_vanishes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Another process, of another version perhaps, deletes it."""
+    owner: Any = ModelCache if when == "before it is stored" else module
+    name = "store" if when == "before it is stored" else "seal"
+    original = getattr(owner, name)
+
+    def after_removal(*arguments: Any) -> None:
+        shutil.rmtree(next(tmp_path.glob(".etcoreml-building-*")))
+        original(*arguments)
+
+    monkeypatch.setattr(owner, name, after_removal)
+    made = program()
+    session = compile_function(made, cache_dir=tmp_path)
+    assert same(session.run({"x": X}), compile_function(made, cache_dir="").run({"x": X}))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_purging_leaves_models_being_built(tmp_path: Path) -> None:
+    cache = ModelCache(tmp_path)
+    with cache.scratch() as scratch:
+        assert scratch is not None
+        (scratch / "1.blob").touch()
+        assert cache.purge() == 0
+        assert (scratch / "1.blob").exists()
+        os.utime(scratch, (1000, 1000))
+        assert cache.purge() == 0
+        assert not scratch.exists()
+
+
+def test_purging_goes_on_after_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of four entries one has gone meanwhile, and one cannot be deleted."""
+    paths = [tmp_path / f"{letter * 64}.model" for letter in "abcd"]
+    for age, path in enumerate(paths):
+        path.write_bytes(b"x" * 10)
+        os.utime(path, (1000 + age, 1000 + age))
+    unlink = Path.unlink
+
+    def failing(path: Path, missing_ok: bool = False) -> None:
+        if path == paths[0]:
+            unlink(path)
+            raise FileNotFoundError
+        if path == paths[1]:
+            raise PermissionError(1, "Operation not permitted")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", failing)
+    with pytest.raises(UsageError, match=r"cannot purge.*b\.model'; found Operation not permitted"):
+        ModelCache(tmp_path).purge()
+    assert entries(tmp_path) == [paths[1]]
+    ModelCache(tmp_path, limit_nbytes=0)._evict(keep=paths[0])  # silent
+    paths[1].replace(tmp_path / "other")
+    assert ModelCache(tmp_path).purge() == 0
 
 
 def test_a_model_larger_than_the_limit_is_not_kept(

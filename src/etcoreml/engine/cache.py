@@ -113,11 +113,12 @@ class ModelCache:
 
     def store(self, key: str, scratch: Path, description: Description) -> None:
         """Store the one model exported to ``scratch``; nothing happens if that fails."""
-        exported = list(scratch.iterdir())
-        # OpenVINO deletes what it could not write to its end.
-        if len(exported) != 1:
-            return
+        # Another process may delete the folder at any time.
         with contextlib.suppress(OSError, ValueError):
+            exported = list(scratch.iterdir())
+            # OpenVINO deletes what it could not write to its end.
+            if len(exported) != 1:
+                return
             seal(exported[0], key, description)
             exported[0].replace(self._path(key))
             self._evict(keep=self._path(key))
@@ -139,23 +140,30 @@ class ModelCache:
         return digest
 
     def purge(self) -> int:
-        """Delete every entry; returns the bytes deleted.
+        """Delete every entry, and what was abandoned; returns the bytes of the entries deleted.
 
         Raises:
-            UsageError: Something cannot be deleted.
+            UsageError: The folder cannot be read, or an entry not be deleted; the others are.
         """
-        freed = 0
+        freed, failures = 0, []
         try:
             for path, status in self._files():
-                path.unlink(missing_ok=True)
-                freed += status.st_size
-            for path in self._scratches():
-                shutil.rmtree(path)
+                try:
+                    path.unlink()
+                    freed += status.st_size
+                except FileNotFoundError:  # deleted by another process
+                    pass
+                except OSError as error:
+                    failures.append((path, error))
+            self._discard_abandoned()
         except FileNotFoundError:
             pass  # no cache yet
         except OSError as error:
-            what = f"cannot purge the model cache '{self.directory}'"
-            raise UsageError(what, found=error.strerror) from error
+            failures.append((self.directory, error))
+        if failures:
+            path, first = failures[0]
+            what = f"cannot purge the model cache: '{path}'"
+            raise UsageError(what, found=first.strerror) from first
         return freed
 
     def _path(self, key: str) -> Path:
@@ -172,8 +180,13 @@ class ModelCache:
                         found.append((path, status))
         return sorted(found, key=lambda each: each[1].st_mtime_ns)
 
-    def _scratches(self) -> list[Path]:
-        return [path for path in self.directory.iterdir() if _SCRATCH_NAME.fullmatch(path.name)]
+    def _discard_abandoned(self) -> None:
+        """Delete the scratch folders of processes that are gone; others are being exported to."""
+        for path in self.directory.iterdir():
+            if _SCRATCH_NAME.fullmatch(path.name):
+                with contextlib.suppress(OSError):
+                    if path.lstat().st_mtime + _ABANDONED_S < time.time():
+                        shutil.rmtree(path, ignore_errors=True)
 
     def _evict(self, keep: Path) -> None:
         files = self._files()
@@ -183,8 +196,8 @@ class ModelCache:
         for path, status in files:
             if excess <= 0:
                 break
-            path.unlink(missing_ok=True)
-            excess -= status.st_size
-        for path in self._scratches():
-            if path.stat().st_mtime + _ABANDONED_S < time.time():
-                shutil.rmtree(path, ignore_errors=True)
+            # What cannot be deleted is left, and others go for it.
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+                excess -= status.st_size
+        self._discard_abandoned()
