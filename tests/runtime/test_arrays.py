@@ -89,12 +89,27 @@ def test_an_array_of_foreign_byte_order_is_converted() -> None:
     np.testing.assert_array_equal(result, [1.5, -2])
 
 
-def test_floats_are_rounded_and_overflow_to_infinity() -> None:
-    wide = np.array([1 / 3, 1e39, -np.inf, np.nan, 1e-60])
+def test_floats_are_rounded() -> None:
+    wide = np.array([1 / 3, 3.4e38, -np.inf, np.nan, 1e-60])
+    np.testing.assert_array_equal(coerce(wide, FP32, "x"), wide.astype(np.float32))
     np.testing.assert_array_equal(
-        coerce(wide, FP32, "x"), np.float32([np.float32(1 / 3), np.inf, -np.inf, np.nan, 0])
+        coerce(np.array([65519, 2**-25], np.float32), FP16, "x"), [65504, 0]
     )
-    np.testing.assert_array_equal(coerce(np.float32([65520, 2**-25]), FP16, "x"), [np.inf, 0])
+
+
+@pytest.mark.parametrize("source", ["int16", "int32", "int64", "uint64"])
+@pytest.mark.parametrize("dtype", [FP16, FP32])
+def test_integers_that_a_float_holds(source: str, dtype: Any) -> None:
+    digits = np.finfo(dtype.storage).nmant + 1
+    info: Any = np.iinfo(source)
+    whole = [0, 1, 2**digits, 2 ** (digits + 1) - 2, 2**15, 2**40, 2**62, 2**63, -(2**15), -(2**63)]
+    fit = [
+        n
+        for n in whole
+        if info.min <= n <= info.max and abs(n) <= float(np.finfo(dtype.storage).max)
+    ]
+    array = np.array([n for n in fit if float(dtype.storage.type(n)) == n], source)
+    np.testing.assert_array_equal(coerce(array, dtype, "x").astype(float), array.astype(float))
 
 
 @pytest.mark.parametrize(
@@ -105,9 +120,22 @@ def test_floats_are_rounded_and_overflow_to_infinity() -> None:
         (np.array([np.nan], np.float32), INT32, "fp32 with nan"),
         (np.array([-1]), BY_NAME["uint8"], "from 0 to 255"),
         (np.array([2]), BOOL, "int64 with 2; expected whole numbers from 0 to 1"),
+        (np.array([0, 1e39]), FP32, r"fp64 with 1e\+39; expected numbers up to 3\.40282e\+38, or"),
+        (np.array([[1], [-1e300]]), FP32, r"fp64 with -1e\+300"),
+        (
+            np.array([np.inf, 65520], np.float32),
+            FP16,
+            r"fp32 with 65520\.0; expected numbers up to 65504",
+        ),
+        (np.array([16777216, 16777217]), FP32, "int64 with 16777217; .* as all up to 16777216"),
+        (np.array([2049], np.int16), FP16, "int16 with 2049"),
+        (np.array([65536]), FP16, "int64 with 65536"),
+        (np.array(-(2**63)), FP16, "int64 with -9223372036854775808"),
+        (np.array([2**63 - 1]), FP32, "int64 with 9223372036854775807"),
+        (np.array([2**64 - 1], np.uint64), FP32, "with 18446744073709551615"),
     ],
 )
-def test_what_an_integer_cannot_hold_is_refused(value: Any, dtype: Any, words: str) -> None:
+def test_what_a_dtype_cannot_hold_is_refused(value: Any, dtype: Any, words: str) -> None:
     with pytest.raises(DtypeError, match=words):
         coerce(value, dtype, "x")
 

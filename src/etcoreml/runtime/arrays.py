@@ -3,8 +3,9 @@
 Enters: NumPy arrays and numbers, lists, torch tensors, whatever speaks ``__array__`` or DLPack.
 Leaves: NumPy arrays. torch is not imported: its tensors are told by their methods.
 
-The rules are Core ML's where it has some: a float of any width fits a float input, and an integer
-fits where its value does. Nothing is wrapped, and no fraction is cut off.
+The rules are Core ML's where it has some: a float of any width is rounded to a float input's, and
+an integer fits where its value does. Nothing is wrapped, no fraction is cut off, and no number
+becomes infinite.
 """
 
 from __future__ import annotations
@@ -63,8 +64,9 @@ def coerce(array: Array, dtype: DType, what: str) -> Array:
 
     Raises:
         FeatureTypeError: The array holds no real numbers.
-        DtypeError: A number is not representable: out of an integer's range, not a whole number,
-            or, for bool, not 0 or 1.
+        DtypeError: A number is not representable. To an integer or bool: out of its range, or
+            not a whole number. To a float: beyond its range, or an integer that it would round;
+            floats are rounded, and nan and infinity stay what they are.
     """
     if array.dtype == dtype.storage and array.dtype.isnative:
         return array
@@ -72,26 +74,41 @@ def coerce(array: Array, dtype: DType, what: str) -> Array:
         raise FeatureTypeError(f"{what} holds no real numbers", found=array.dtype, expected=dtype)
     with np.errstate(all="ignore"):
         result = array.astype(dtype.storage)
-        if dtype.is_float:  # too large becomes infinite, as on a device
-            return result
-        exact = bool((result == array).all())
-    if not exact:
-        low, high = (0, 1) if dtype.name == "bool" else _bounds(dtype)
+        wrong = _lost(array, result, dtype)
+    if wrong.any():
         raise DtypeError(
             f"{what} has values that {dtype} cannot hold",
-            found=f"{_name(array)} with {_offender(array, result)}",
-            expected=f"whole numbers from {low} to {high}",
+            found=f"{_name(array)} with {array[wrong].flat[0]}",
+            expected=_domain(array, dtype),
         )
     return result
 
 
-def _bounds(dtype: DType) -> tuple[int, int]:
-    info: Any = np.iinfo(dtype.storage.name)
-    return int(info.min), int(info.max)
+def _lost(array: Array, result: Array, dtype: DType) -> Array:
+    """Return where a conversion changed more than it may, or one False for nowhere."""
+    if not dtype.is_float:
+        return np.asarray(result != array)
+    if array.dtype.kind == "f":
+        return np.isinf(result) & np.isfinite(array)
+    if array.dtype.itemsize < 8 and np.can_cast(array.dtype, dtype.storage):
+        return np.zeros((), np.bool_)
+    # Compared as integers: a comparison with a float would round what is to be compared. Beyond
+    # the integers' range there is no way back.
+    limit = np.float64(2) ** (8 * array.dtype.itemsize - (array.dtype.kind == "i"))
+    inside = np.isfinite(result) & (result.astype(np.float64) < limit)
+    return np.asarray(~inside | (result.astype(array.dtype) != array))
 
 
-def _offender(array: Array, result: Array) -> str:
-    return str(array[result != array].flat[0])
+def _domain(array: Array, dtype: DType) -> str:
+    if dtype.name == "bool":
+        return "whole numbers from 0 to 1"
+    if not dtype.is_float:
+        integers: Any = np.iinfo(dtype.storage.name)
+        return f"whole numbers from {int(integers.min)} to {int(integers.max)}"
+    limits: Any = np.finfo(dtype.storage.name)
+    if array.dtype.kind == "f":
+        return f"numbers up to {limits.max:g}, or inf"
+    return f"whole numbers that it holds exactly, as all up to {2 ** (limits.nmant + 1)}"
 
 
 def _name(array: Array) -> str:
