@@ -87,6 +87,41 @@ def test_states_of_another_dtype_or_shape_are_refused() -> None:
         request.write_state(0, np.zeros(3, np.float16))
 
 
+def test_a_cache_that_is_full_takes_nothing_more() -> None:
+    """A KV cache of two heads and four positions; one step further would be the second head's."""
+
+    def build(row: Any, begin: Any, end: Any, cache: Any) -> Any:
+        mil = mil_builder()
+        held = mil.read_state(input=cache)
+        after = mil.slice_update(x=held, update=row, begin=begin, end=end, name="grown")
+        return mil.coreml_update_state(state=cache, value=after)
+
+    inputs = {
+        "row": np.ones((1, 1, 2), np.float16),
+        "begin": np.zeros(3, np.int32),
+        "end": np.zeros(3, np.int32),
+    }
+    states = {"cache": state_placeholder((2, 4, 2))}
+    session = compile_function(
+        to_program(mil_function(inputs, build, "iOS18", states=states), "iOS18")
+    )
+    request = session.create_request()
+    request.set_input(0, inputs["row"])
+    for position in range(4):
+        request.set_input(1, np.array([0, position, 0], np.int32))
+        request.set_input(2, np.array([1, position + 1, 2], np.int32))
+        request.infer()
+    full = np.zeros((2, 4, 2), np.float16)
+    full[0] = 1
+    np.testing.assert_array_equal(request.read_state(0), full)
+    request.set_input(1, np.array([0, 4, 0], np.int32))
+    request.set_input(2, np.array([1, 5, 2], np.int32))
+    with pytest.raises(RuntimeError) as failure:
+        request.infer()
+    assert "Node grown/slice_update_bounds" in str(session.failure(failure.value))
+    np.testing.assert_array_equal(request.read_state(0), full)
+
+
 def _runs(build: Any, inputs: dict[str, Any], steps: int) -> list[list[Any]]:
     """Run a program of one (2,) state ``steps`` times; returns the outputs of each."""
     program = mil_function(inputs, build, "iOS18", states={"total": state_placeholder((2,))})

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
-from tests.cases import Case, integers, normal, numbers_of
+from etcoreml.errors import EngineError
+from tests.cases import Case, integers, normal, numbers_of, run
 
 X = normal(3, 4, 5)
 IMAGE = normal(2, 8, 4, 6)
@@ -261,3 +263,63 @@ CASES = (
 )
 
 test_numbers = numbers_of(CASES)
+
+
+def _update(begin: Any, end: Any, shape: tuple[int, ...], **params: Any) -> Case:
+    """Write ones at computed bounds."""
+    inputs = {"x": X, "update": np.ones(shape, np.float32), "begin": begin, "end": end}
+    return Case("slice_update", inputs, params, opset="iOS18")
+
+
+@pytest.mark.parametrize("varies", [False, True])
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(_update(_a(0, 3, 0), _a(1, 5, 5), (1, 2, 5)), id="past the end"),
+        pytest.param(_update(_a(0, 4, 0), _a(1, 5, 5), (1, 1, 5)), id="after the end"),
+        pytest.param(_update(_a(2, 3, 0), _a(3, 5, 5), (1, 2, 5)), id="past the whole tensor"),
+        pytest.param(_update(_a(0, 1, 0), _a(1, 2, 5), (1, 2, 5)), id="end too early"),
+        pytest.param(_update(_a(0, 1, 0), _a(1, 4, 5), (1, 2, 5)), id="end too late"),
+        pytest.param(_update(_a(0, 2, 0), _a(1, 1, 5), (1, 1, 5)), id="end before begin"),
+        pytest.param(
+            _update(_a(0, 0, 0), _a(1, 4, 5), (1, 3, 5), stride=_a(1, 2, 1)), id="too few steps"
+        ),
+        pytest.param(
+            _update(_a(0, 1, 4), _a(1, 2, 0), (1, 1, 5), stride=_a(1, 1, -1)), id="backwards"
+        ),
+        pytest.param(
+            _update(_a(0, 3, 0), _a(1, 0, 5), (1, 2, 5), end_mask=_m(0, 1, 0)), id="masked end"
+        ),
+        *(
+            pytest.param(
+                _update(_a(0, at, 0), _a(1, 0, 5), (1, 5), squeeze_mask=_m(0, 1, 0)),
+                id=f"squeezed {at}",
+            )
+            for at in (4, -5)
+        ),
+    ],
+)
+def test_an_update_that_does_not_fit_its_computed_slice_fails(case: Case, varies: bool) -> None:
+    """As an assignment in NumPy would, or an index out of range; it must not go elsewhere."""
+    labels: Any = {"update": {1: "rows"}, "x": {0: "n"}} if varies else False
+    if "squeeze_mask" in case.params and varies:
+        labels = {"x": {0: "n"}}
+    with pytest.raises(EngineError, match=r"Node slice_update_\d+/slice_update_bounds"):
+        run(case, varies=labels)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "shape"),
+    [
+        (_a(0, 2, 0), _a(1, 2**31 - 1, 5), (1, 2, 5)),
+        (_a(0, -9, 0), _a(1, 2, 9), (1, 2, 5)),
+        (_a(0, -2, -(2**31)), _a(1, -1, 5), (1, 1, 5)),
+        (_a(0, 4, 0), _a(1, 9, 5), (1, 0, 5)),
+    ],
+)
+def test_computed_bounds_beyond_an_edge_mean_the_edge(begin: Any, end: Any, shape: Any) -> None:
+    """Oracle: assignment to a NumPy slice."""
+    (found,), _ = run(_update(begin, end, shape), varies={"update": {1: "rows"}})
+    truth = X.copy()
+    truth[tuple(slice(*bounds) for bounds in zip(begin.tolist(), end.tolist(), strict=True))] = 1
+    np.testing.assert_array_equal(found, truth)

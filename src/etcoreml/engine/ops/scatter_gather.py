@@ -266,10 +266,23 @@ def _checked(indices: Output, limit: Output, context: Context) -> Output:
         op.less(indices, graph.scalar_like(indices, 0)),
         op.logical_not(integers.less(indices, limit)),
     )
-    axes = graph.integers(*range(graph.rank(indices)))
-    count = op.reduce_sum(op.convert(is_outside, Type.f32), axes, False).output(0)
+    offset = zero_unless(graph.output(is_outside), "validate_indices", context)
+    return graph.output(op.add(indices, graph.convert(offset, indices.get_element_type())))
+
+
+def zero_unless(is_wrong: Output, what: str, context: Context) -> Output:
+    """Return an i32 zero, rank 0, to add to what must not be used if anything is wrong.
+
+    A kernel that checks its index fails then: the only one is 0, and it gets the number of wrongs.
+
+    Args:
+        is_wrong: ``(*)`` boolean.
+        what: Is checked; part of the message.
+        context: The translation.
+    """
+    axes = graph.integers(*range(graph.rank(is_wrong)))
+    count = op.reduce_sum(op.convert(is_wrong, Type.f32), axes, False).output(0)
     place = graph.reshape(graph.convert(count, Type.i32), (1,))
     nothing = op.gather_elements(op.constant(np.zeros(1, np.int32)), place, 0)
-    nothing.set_friendly_name(f"{context.operation.outputs[0].name}/validate_indices")
-    offset = graph.convert(graph.squeeze(graph.output(nothing), 0), indices.get_element_type())
-    return graph.output(op.add(indices, offset))
+    nothing.set_friendly_name(f"{context.operation.outputs[0].name}/{what}")
+    return graph.squeeze(graph.output(nothing), 0)

@@ -14,6 +14,7 @@ from openvino import opset15 as op
 
 from etcoreml.engine import graph, integers
 from etcoreml.engine.context import Context
+from etcoreml.engine.ops.scatter_gather import zero_unless
 from etcoreml.engine.registry import translates
 from etcoreml.mil.program import Array
 
@@ -218,12 +219,17 @@ def slice_update(
     update: Output,
     begin: Output,
     end: Output,
+    context: Context,
     stride: tuple[int, ...] | None = None,
     begin_mask: tuple[bool, ...] | None = None,
     end_mask: tuple[bool, ...] | None = None,
     squeeze_mask: tuple[bool, ...] | None = None,
 ) -> Any:
-    """Return ``x`` with the slice that ``slice_by_index`` would take replaced by ``update``."""
+    """Return ``x`` with the slice that ``slice_by_index`` would take replaced by ``update``.
+
+    An update of another size than the slice is an error, when the program runs if the bounds are
+    computed: a cache of keys and values, say, that is full.
+    """
     rank = graph.rank(x)
     no = (False,) * rank
     squeezed = squeeze_mask or no
@@ -231,10 +237,11 @@ def slice_update(
         1 if flag else step for step, flag in zip(stride or (1,) * rank, squeezed, strict=True)
     ]
     start = _masked(begin, begin_mask or no, [0 if step > 0 else _END for step in steps])
+    stop = _masked(end, end_mask or no, [_END if step > 0 else -_END for step in steps])
     update = graph.unsqueeze(update, *[i for i, flag in enumerate(squeezed) if flag])
     if not (graph.is_constant(begin) and graph.is_constant(end)):
-        return _scatter_from(x, update, start, steps)
-    stop = _masked(end, end_mask or no, [_END if step > 0 else -_END for step in steps])
+        first = _checked(x, update, start, stop, steps, squeezed, context)
+        return _scatter_from(x, update, first, steps)
     if any(squeezed):
         # One element; after the last one, -1 + 1 = 0 would mean the front.
         following = op.add(start, graph.integer(1))
@@ -243,6 +250,58 @@ def slice_update(
         stop = graph.output(op.select(op.constant(np.array(squeezed)), one, stop))
     axes = graph.integers(*range(rank))
     return op.slice_scatter(x, update, start, stop, graph.integers(*steps), axes)
+
+
+def _checked(
+    x: Output,
+    update: Output,
+    start: Output,
+    stop: Output,
+    steps: Sequence[int],
+    squeezed: Sequence[bool],
+    context: Context,
+) -> Output:
+    """Return ``start`` from the front, in range; the run fails if ``update`` is no such slice.
+
+    Args:
+        x: ``(*D)``.
+        update: Of the rank of ``x``.
+        start: ``(rank,)`` i64; negative counts from the end, beyond an edge means the edge.
+        stop: As ``start``.
+        steps: Distance of neighbours, per dimension.
+        squeezed: Where the slice is one element at ``start``.
+        context: The translation.
+    """
+    size, count = graph.shape_of(x), graph.shape_of(update)
+    is_forward = np.array([step > 0 for step in steps])
+    edge = graph.integers(*np.where(is_forward, 0, -1))
+    far = op.add(size, edge)
+    begins = _from_front(start, size)
+    ends = _from_front(stop, size)
+    if any(squeezed):
+        one = op.constant(np.array(squeezed, np.int64))
+        following = op.multiply(op.add(begins, graph.integer(1)), one)
+        ends = op.add(op.multiply(ends, op.subtract(graph.integer(1), one)), following)
+    first = op.maximum(op.minimum(begins, far), edge)
+    last = op.maximum(op.minimum(ends, far), edge)
+    ahead = op.multiply(op.subtract(last, first), graph.integers(*np.sign(steps)))
+    # The update of n elements fits if n steps reach the end, and n - 1 do not.
+    width = graph.integers(*np.abs(steps))
+    surplus = op.subtract(op.multiply(count, width), op.maximum(ahead, graph.integer(0)))
+    is_wrong = op.logical_or(
+        op.less(surplus, graph.integer(0)),
+        op.greater_equal(op.subtract(surplus, width), graph.integer(0)),
+    )
+    zero = graph.convert(
+        zero_unless(graph.output(is_wrong), "slice_update_bounds", context), Type.i64
+    )
+    return graph.output(op.add(first, zero))
+
+
+def _from_front(places: Output, size: Output) -> Output:
+    """Count negative places from the front, exactly: Select would compute in f32."""
+    is_negative = op.convert(op.less(places, graph.integer(0)), Type.i64)
+    return graph.output(op.add(places, op.multiply(is_negative, size)))
 
 
 def _scatter_from(x: Output, update: Output, start: Output, steps: Sequence[int]) -> Any:
@@ -254,15 +313,13 @@ def _scatter_from(x: Output, update: Output, start: Output, steps: Sequence[int]
     Args:
         x: ``(*D)``.
         update: Of the rank of ``x``; its sizes say how far it reaches.
-        start: ``(rank,)`` i64; negative counts from the end, beyond an edge means the edge.
+        start: ``(rank,)`` i64, from the front and in range.
         steps: Distance of neighbours, per dimension.
     """
     positions, stride = graph.integer(0), graph.integers(1)
     for axis in reversed(range(len(steps))):
         size = graph.size_of(x, axis)
         first = op.gather(start, graph.integers(axis), graph.integer(0))
-        first = op.select(op.less(first, graph.integer(0)), op.add(first, size), first)
-        first = op.maximum(op.minimum(first, op.subtract(size, graph.integer(1))), graph.integer(0))
         count = graph.scalar(graph.size_of(update, axis))
         along = op.range(graph.integer(0), count, graph.integer(1), "i64")
         index = op.multiply(op.add(first, op.multiply(along, graph.integer(steps[axis]))), stride)
