@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from etcoreml import MLModel
-from etcoreml.errors import ModelError, UsageError
+from etcoreml.errors import FeatureTypeError, ModelError, UsageError
 from etcoreml.mil.ct import coremltools
 
 
@@ -87,3 +87,14 @@ def test_files_that_are_gone_are_not_saved(linear_package: Path, tmp_path: Path)
     model.close()
     with pytest.raises(UsageError, match="files are gone"):
         model.save(tmp_path / "late.mlpackage")
+
+
+@pytest.mark.parametrize("text", [None, 3, b"1.0"])
+def test_what_is_no_text_describes_nothing(model: MLModel, text: Any) -> None:
+    for name in ATTRIBUTES:
+        before = getattr(model, name)
+        with pytest.raises(FeatureTypeError, match="is no text; found"):
+            setattr(model, name, text)
+        assert getattr(model, name) == before
+    with pytest.raises(FeatureTypeError, match="the description of 'x' is no text"):
+        model.input_description["x"] = text

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from etcoreml import MLModel
-from etcoreml.errors import OptionError, UsageError
+from etcoreml.errors import FeatureTypeError, OptionError, UsageError
 from etcoreml.mil.ct import coremltools
 from etcoreml.runtime.model_files import spec_path
 from tests.cases import normal
@@ -91,6 +91,10 @@ def test_paths_that_cannot_be_written(model: MLModel, tmp_path: Path) -> None:
         model.save(tmp_path / "no" / "folder.mlpackage")
     with pytest.raises(OptionError, match=r"found \.mlmodel; expected \.mlpackage"):
         model.save(tmp_path / "model.mlmodel")
+    with pytest.raises(FeatureTypeError, match="no path; found int"):
+        model.save(3)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="is empty"):
+        model.save("")
 
 
 def test_a_model_in_one_file(linear_package: Path, tmp_path: Path) -> None:

@@ -10,7 +10,14 @@ import pytest
 
 from etcoreml import MLModel
 from etcoreml.engine import compile_function
-from etcoreml.errors import DtypeError, EngineError, FeatureNameError, ShapeError, UsageError
+from etcoreml.errors import (
+    DtypeError,
+    EngineError,
+    FeatureNameError,
+    FeatureTypeError,
+    ShapeError,
+    UsageError,
+)
 from etcoreml.mil.features import Signature
 from etcoreml.runtime.prebound import BoundCall
 from etcoreml.runtime.predictor import FunctionPredictor
@@ -79,6 +86,10 @@ def test_what_cannot_be_bound(linear_package: Path) -> None:
         model.bind({"x": x.astype(np.float64)})
     with pytest.raises(ShapeError, match="output 'y'"):
         model.bind({"x": x}, {"y": np.zeros((2, 31), np.float32)})
+    with pytest.raises(FeatureTypeError, match="bind takes a dictionary of inputs; found list"):
+        model.bind([x])  # type: ignore[arg-type]
+    with pytest.raises(FeatureTypeError, match="bind takes a dictionary of outputs; found ndarray"):
+        model.bind({"x": x}, x)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="found list; expected a NumPy array, fp32"):
         model.bind({"x": x.tolist()})
     with pytest.raises(FeatureNameError, match="no output 'w'"):

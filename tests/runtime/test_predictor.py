@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from etcoreml.engine import compile_function
-from etcoreml.errors import FeatureNameError
-from etcoreml.mil import Feature, Signature
+from etcoreml.errors import FeatureNameError, ModelError
+from etcoreml.mil import Feature, ImageFormat, Signature
 from etcoreml.runtime.predictor import FunctionPredictor, check_names
 from etcoreml.types import FP32
 from tests.cases import mil_builder, mil_function, to_program
@@ -45,6 +45,12 @@ def test_a_failed_call_leaves_the_next_one_alone() -> None:
         with pytest.raises(Exception, match="y"):
             predictor.predict(bad)
         assert (predictor.predict(good)["total"] == 2).all()
+
+
+def test_an_image_of_no_known_color_space_is_refused_at_once() -> None:
+    x = Feature("x", "image", image=ImageFormat(2, 3, "INVALID"))
+    with pytest.raises(ModelError, match=r"no known color space; found INVALID"):
+        adder(Signature((x,), ()))
 
 
 def test_check_names() -> None:

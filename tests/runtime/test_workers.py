@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from etcoreml.errors import UsageError
 from etcoreml.runtime.workers import Line, Workers
 
 
@@ -36,6 +37,28 @@ def test_an_error_stops_what_has_not_begun() -> None:
     assert workers.submit(lambda: 3).result() == 3  # usable after that
     workers.close()
     workers.close()
+
+
+def test_closed_for_good() -> None:
+    workers, under_way, gate = Workers(1, "test"), threading.Event(), threading.Event()
+
+    def wait() -> int:
+        under_way.set()
+        assert gate.wait(30)
+        return 1
+
+    future = workers.submit(wait)
+    assert under_way.wait(30)
+    closing = threading.Thread(target=workers.close)
+    closing.start()
+    while not workers._closed:
+        time.sleep(0.001)
+    for call in (lambda: workers.submit(lambda: 2), lambda: workers.map(abs, [1])):
+        with pytest.raises(UsageError, match="found a model that was closed"):
+            call()
+    gate.set()
+    closing.join()
+    assert future.result() == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")

@@ -14,7 +14,7 @@ from etcoreml.errors import ModelError, OptionError, UsageError
 from etcoreml.mil import MilProgram, Model
 from etcoreml.mil.program import Feature, Signature
 from etcoreml.runtime import model_saving
-from etcoreml.runtime.descriptions import FeatureDescriptions
+from etcoreml.runtime.descriptions import FeatureDescriptions, checked_text
 from etcoreml.runtime.features import feature_text
 from etcoreml.runtime.model_files import ModelFiles
 
@@ -170,6 +170,7 @@ class DescribedModel:
         Raises:
             ModelError: A compiled model cannot be saved.
             OptionError: The suffix is another format's.
+            FeatureTypeError: ``save_path`` is no path.
             UsageError: The path cannot be written to, or the model's files are gone.
         """
         spec = self._spec
@@ -242,7 +243,7 @@ class DescribedModel:
         return str(getattr(self._spec.description.metadata, field))
 
     def _set_metadata(self, field: str, text: str) -> None:
-        setattr(self._spec.description.metadata, field, text)
+        setattr(self._spec.description.metadata, field, checked_text(text, field))
 
 
 def _features(signature: Signature, kind: str) -> tuple[Feature, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from etcoreml.errors import FeatureNameError, ModelError
+from etcoreml.errors import FeatureNameError, FeatureTypeError, ModelError
 from etcoreml.mil.program import Feature
 
 
@@ -36,7 +36,7 @@ class FeatureDescriptions(Mapping[str, str]):
                 "the descriptions of a compiled model cannot be changed",
                 found=f"a new one for {name!r}",
             )
-        feature.shortDescription = description
+        feature.shortDescription = checked_text(description, f"the description of {name!r}")
 
     def __iter__(self) -> Iterator[str]:
         return (feature.name for feature in self._features)
@@ -52,3 +52,14 @@ class FeatureDescriptions(Mapping[str, str]):
             if feature.name == name:
                 return feature
         raise FeatureNameError(f"there is no feature {name!r}", expected=f"one of {list(self)}")
+
+
+def checked_text(text: object, what: str) -> str:
+    """Return a text as it is.
+
+    Raises:
+        FeatureTypeError: It is no string.
+    """
+    if isinstance(text, str):
+        return text
+    raise FeatureTypeError(f"{what} is no text", found=type(text).__name__, expected="str")

@@ -13,13 +13,27 @@ from typing import Any
 
 import numpy as np
 
-from etcoreml.errors import DtypeError, FeatureTypeError, ShapeError, UsageError
+from etcoreml.errors import DtypeError, FeatureTypeError, ModelError, ShapeError, UsageError
 from etcoreml.mil.program import Array, ImageFormat, Range
 from etcoreml.runtime.arrays import coerce, to_array
 from etcoreml.types import DType
 
 MODES = {"RGB": "RGB", "BGR": "RGB", "GRAYSCALE": "L", "GRAYSCALE_FLOAT16": "F"}
 """Colour space to the mode of PIL images that a model takes."""
+
+
+def check_color_space(image: ImageFormat, what: str) -> None:
+    """Refuse a format whose channels are not known.
+
+    Raises:
+        ModelError: It is such a one; ``what`` names the feature in the message.
+    """
+    if image.color_space not in MODES:
+        raise ModelError(
+            f"{what} is an image of no known color space",
+            found=image.color_space,
+            expected=", ".join(MODES),
+        )
 
 
 def image_to_tensor(

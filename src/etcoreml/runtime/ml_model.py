@@ -199,9 +199,9 @@ class MLModel(DescribedModel):
 
     def close(self) -> None:
         """Free the compiled model, and delete it if it is temporary; may be called twice."""
-        self._workers.close()
-        self._predictor = None
         self._why_not = "a model that was closed"
+        self._predictor = None
+        self._workers.close()
         self._files.remove()
 
     def __enter__(self) -> MLModel:
@@ -211,9 +211,10 @@ class MLModel(DescribedModel):
         self.close()
 
     def _loaded(self) -> Predictor:
-        if self._predictor is None:
+        predictor = self._predictor  # another thread may close the model
+        if predictor is None:
             raise UsageError("the model makes no predictions", found=self._why_not)
-        return self._predictor
+        return predictor
 
     def _predict_each(
         self, predictor: Predictor, items: list[Mapping[str, Any]], state: MLState | None

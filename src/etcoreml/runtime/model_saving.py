@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from etcoreml.atomic import write_atomic
-from etcoreml.errors import OptionError, UsageError
+from etcoreml.errors import FeatureTypeError, OptionError, UsageError
 from etcoreml.runtime.model_files import ModelFiles, spec_path
 
 _PACKAGE = ".mlpackage"
@@ -32,8 +32,13 @@ def save(files: ModelFiles, spec: Any, path: str | os.PathLike[str]) -> Path:
 
     Raises:
         OptionError: The suffix is another format's.
-        UsageError: The path cannot be written to; what was there is left as it was.
+        FeatureTypeError: The path is none.
+        UsageError: The path is empty or cannot be written to; what was there is left as it was.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise FeatureTypeError("the place to save to is no path", found=type(path).__name__)
+    if not os.fspath(path):
+        raise UsageError("the place to save to is empty", expected="the path of a .mlpackage")
     target = Path(path).expanduser().absolute()
     data = spec.SerializeToString(deterministic=True)
     if not files.is_package:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 import numpy as np
 
 from etcoreml.engine import Port, Request, Session
-from etcoreml.errors import FeatureNameError, UsageError
+from etcoreml.errors import FeatureNameError, FeatureTypeError, UsageError
 from etcoreml.mil.program import Array
 
 
@@ -43,11 +43,12 @@ class BoundCall:
         _check_names(inputs, session.inputs, "input", complete=True)
         for index, port in enumerate(session.inputs):
             self._request.set_input(index, _own(inputs[port.name], "input", port))
-        _check_names(outputs or {}, session.outputs, "output", complete=False)
+        outputs = {} if outputs is None else outputs
+        _check_names(outputs, session.outputs, "output", complete=False)
         bound: dict[str, Array] = {}
         self._dynamic = {port.name: i for i, port in enumerate(session.outputs)}
         for index, port in enumerate(session.outputs):
-            given = (outputs or {}).get(port.name)
+            given = outputs.get(port.name)
             if given is None and not port.is_static:
                 continue
             if given is None:
@@ -84,6 +85,8 @@ class BoundCall:
 def _check_names(
     arrays: Mapping[str, Array], ports: tuple[Port, ...], kind: str, *, complete: bool
 ) -> None:
+    if not isinstance(arrays, Mapping):
+        raise FeatureTypeError(f"bind takes a dictionary of {kind}s", found=type(arrays).__name__)
     names = [port.name for port in ports]
     unknown = [name for name in arrays if name not in names]
     missing = [name for name in names if name not in arrays] if complete else []

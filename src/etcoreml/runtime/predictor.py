@@ -13,6 +13,7 @@ from etcoreml.engine import Request, Session
 from etcoreml.errors import FeatureNameError, StateError
 from etcoreml.mil.program import Signature
 from etcoreml.runtime.features import default_array, described, input_array, output_value
+from etcoreml.runtime.images import check_color_space
 from etcoreml.runtime.state import MLState
 
 
@@ -40,6 +41,9 @@ class FunctionPredictor:
     Args:
         session: The compiled function.
         signature: Its described interface.
+
+    Raises:
+        ModelError: An image is of no known color space.
     """
 
     def __init__(self, session: Session, signature: Signature) -> None:
@@ -47,6 +51,10 @@ class FunctionPredictor:
         self.signature = signature
         self._inputs = [(port, described(port, signature.inputs)) for port in session.inputs]
         self._outputs = [(port, described(port, signature.outputs)) for port in session.outputs]
+        for kind, pairs in (("input", self._inputs), ("output", self._outputs)):
+            for _, feature in pairs:
+                if feature.image is not None:
+                    check_color_space(feature.image, f"{kind} {feature.name!r}")
         self._idle: list[Request] = []
 
     @property

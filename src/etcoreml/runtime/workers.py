@@ -7,6 +7,7 @@ other computes; with several streams they compute side by side.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import threading
 from collections import deque
@@ -14,12 +15,14 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
+from etcoreml.errors import UsageError
+
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 class Workers:
-    """A pool of threads that starts when it is first used, anew in a forked child.
+    """A model's pool of threads, which starts when it is first used, anew in a forked child.
 
     Args:
         count: Threads.
@@ -31,16 +34,27 @@ class Workers:
         self._name = name
         self._pool: ThreadPoolExecutor | None = None
         self._owner = 0
+        self._lock = threading.Lock()
+        self._closed = False
 
     def submit(self, function: Callable[[], R]) -> Future[R]:
-        """Call ``function`` on one of the threads."""
-        return self._started().submit(function)
+        """Call ``function`` on one of the threads.
+
+        Raises:
+            UsageError: They were closed.
+        """
+        with self._lock:
+            return self._started().submit(function)
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
-        """Call ``function`` with each item; after an error, no further calls are begun."""
-        pool = self._started()
-        futures = [pool.submit(function, item) for item in items]
+        """Call ``function`` with each item; after an error, no further calls are begun.
+
+        Raises:
+            UsageError: The threads were closed.
+        """
+        futures: list[Future[R]] = []
         try:
+            futures += (self.submit(functools.partial(function, item)) for item in items)
             return [future.result() for future in futures]
         except BaseException:
             for future in futures:
@@ -49,12 +63,16 @@ class Workers:
             raise
 
     def close(self) -> None:
-        """Wait for what is under way, and end the threads."""
-        if self._pool is not None and self._owner == os.getpid():
-            self._pool.shutdown()
-        self._pool = None
+        """Wait for what is under way, and end the threads; nothing is begun after that."""
+        with self._lock:
+            self._closed = True
+            pool, self._pool = self._pool, None
+        if pool is not None and self._owner == os.getpid():
+            pool.shutdown()
 
     def _started(self) -> ThreadPoolExecutor:
+        if self._closed:
+            raise UsageError("the model makes no predictions", found="a model that was closed")
         if self._pool is None or self._owner != os.getpid():
             self._pool = ThreadPoolExecutor(self._count, thread_name_prefix=self._name)
             self._owner = os.getpid()
