@@ -6,9 +6,11 @@ signature of ``coremltools.models.MLModel`` for the contract.
 
 from __future__ import annotations
 
+import gc
 import inspect
 import threading
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +112,29 @@ def test_results_belong_to_the_caller(linear: MLModel) -> None:
     kept = first.copy()
     linear.predict({"x": normal(2, 24, seed=1)})
     np.testing.assert_array_equal(first, kept)
+
+
+def test_inputs_are_let_go(linear: MLModel, counter_package: Path, tmp_path: Path) -> None:
+    counter = MLModel(counter_package)
+    flexible = MLModel(mlmodels.flexible_total(tmp_path / "flexible.mlpackage"))
+    state = counter.make_state()
+    cases: list[tuple[MLModel, Any, dict[str, Any]]] = [
+        (linear, None, {"x": normal(2, 24)}),
+        (counter, state, {"x": np.ones((2, 3), np.float16)}),
+        (flexible, None, {"x": normal(4, 1), "y": normal(1, 5)}),
+    ]
+    while cases:
+        model, given, data = cases.pop()
+        first = model.predict(data, given)
+        kept = [weakref.ref(each) for each in data.values()]
+        again = {name: each.copy() for name, each in data.items()}
+        del data
+        gc.collect()
+        assert [each() for each in kept] == [None] * len(kept)
+        if model is not counter:
+            for name, each in model.predict(again, given).items():
+                np.testing.assert_array_equal(each, first[name])
+    np.testing.assert_array_equal(state.read_state("total"), np.ones((2, 3)))
 
 
 def test_integers_are_converted_if_they_fit(total: MLModel) -> None:

@@ -127,16 +127,19 @@ class FunctionPredictor:
         return default
 
     def _run(self, request: Request, arrays: list[Any]) -> dict[str, Any]:
-        for index, array in enumerate(arrays):
-            request.set_input(index, array)
         try:
-            request.infer()
-        except RuntimeError as error:
-            raise self.session.failure(error) from error
-        return {
-            feature.name: output_value(feature, port, request.output(index))
-            for index, (port, feature) in enumerate(self._outputs)
-        }
+            for index, array in enumerate(arrays):
+                request.set_input(index, array)
+            try:
+                request.infer()
+            except RuntimeError as error:
+                raise self.session.failure(error) from error
+            return {
+                feature.name: output_value(feature, port, request.output(index))
+                for index, (port, feature) in enumerate(self._outputs)
+            }
+        finally:  # an idle request would keep the caller's arrays alive
+            request.release_inputs()
 
 
 def check_names(data: Mapping[str, Any], names: Iterable[str]) -> None:
