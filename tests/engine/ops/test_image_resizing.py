@@ -262,6 +262,41 @@ CASES = (
     *(
         Case(
             "resize",
+            {"x": normal(1, 50000)} | ({"shape": size} if is_computed else {}),
+            {
+                "resized_dims": np.uint32(1),
+                "interpolation_mode": mode,
+                "sampling_mode": sampling,
+                **({} if is_computed else {"shape": size}),
+            },
+            why=f"{mode} {sampling} i n beyond 32 bits{' computed' * is_computed}",
+            expect=_resize,
+            opset="iOS17",
+            fp16=False,
+            varies=is_computed,
+        )
+        for size in (_a(60000),)
+        for is_computed in (False, True)
+        for mode, samplings in (("LINEAR", ("OFFSET_CORNERS",)), ("NEAREST_NEIGHBOR", MODES))
+        for sampling in samplings
+    ),
+    Case(
+        "resize",
+        {"x": normal(1, 1200000), "shape": _a(7)},
+        {
+            "resized_dims": np.uint32(1),
+            "interpolation_mode": "NEAREST_NEIGHBOR",
+            "sampling_mode": "UNALIGN_CORNERS",
+        },
+        why="few of many computed",
+        expect=_resize,
+        opset="iOS17",
+        fp16=False,
+        varies=False,
+    ),
+    *(
+        Case(
+            "resize",
             {"x": np.arange(20, dtype=np.int32).reshape(4, 5) + 2**24},
             {"shape": _a(8, 3), "resized_dims": np.uint32(2), "interpolation_mode": mode},
             why=f"int32 {mode}",

@@ -96,7 +96,7 @@ def test_a_cache_that_is_full_takes_nothing_more() -> None:
         after = mil.slice_update(x=held, update=row, begin=begin, end=end, name="grown")
         return mil.coreml_update_state(state=cache, value=after)
 
-    inputs = {
+    inputs: dict[str, Any] = {
         "row": np.ones((1, 1, 2), np.float16),
         "begin": np.zeros(3, np.int32),
         "end": np.zeros(3, np.int32),

@@ -40,6 +40,10 @@ _COORDINATES = {
 }
 SAMPLING_MODES = (*_COORDINATES, "OFFSET_CORNERS")
 
+# Of numbers of samples: a remainder below 2^26, times 2^4 for its next digit, twice.
+_DIGIT_BITS = 4
+_DIGITS = 6
+
 
 @translates("crop", spec="iOS15.crop")
 def crop(x: Output, crop_height: tuple[int, ...], crop_width: tuple[int, ...]) -> Any:
@@ -237,59 +241,135 @@ def _interpolate(x: Output, target: Output, mode: str, coordinates: str, nearest
 
 
 def _axis_by_axis(x: Output, target: Output, mode: str, is_nearest: bool) -> Output:
-    """Resize the last dimensions one after the other: any number of them, any mode and size."""
+    """Resize the last dimensions one after the other: any number of them, any mode and size.
+
+    What varies is computed in 32 bits, exactly for up to 2^24 samples.
+    """
     rank = graph.rank(x)
     (length,) = graph.sizes(target)
+    first = rank - int(length or 0)
+    constant = _constant_sizes(target)
     counts = graph.convert(target, Type.i32)
     y = x
-    for axis in range(rank - int(length or 0), rank):
-        index = axis - rank + int(length or 0)
-        count = graph.output(op.gather(counts, graph.integer(index), graph.integer(0)))
-        size = graph.scalar(graph.convert(graph.size_of(x, axis), Type.i32))
-        y = _along(y, axis, *_places(mode, size, count), size, is_nearest)
+    for axis in range(first, rank):
+        known = graph.known_size(x, axis)
+        if constant is not None and known is not None:
+            fraction = _fraction(mode, np.int64(known), np.int64(constant[axis - first]), np)
+            low, high, share = _known_neighbours(
+                *fraction, known, constant[axis - first], is_nearest
+            )
+        else:
+            size = graph.scalar(graph.convert(graph.size_of(x, axis), Type.i32))
+            count = graph.output(op.gather(counts, graph.integer(axis - first), graph.integer(0)))
+            fraction = _fraction(mode, size, count, op)
+            low, high, share = _neighbours(*fraction, size, count, is_nearest)
+        y = _blended(y, axis, low, high, share, is_nearest)
     return y
 
 
-def _places(mode: str, size: Output, count: Output) -> tuple[Output, Output]:
-    """Return the places of the module's table as exact fractions: numerators and a denominator."""
-    one, two = integers.number(1), integers.number(2)
-    i = op.range(integers.number(0), count, one, "i32")
-    last = op.subtract(size, one)
-    odd = op.add(op.multiply(i, two), one)
+def _fraction(mode: str, size: Any, count: Any, calc: Any) -> tuple[Any, Any, Any]:
+    """Return the module's table exactly: sample ``i`` is at ``(i step + start) / parts``.
+
+    Args:
+        mode: The sampling mode.
+        size: n, a number, or a rank-0 i32.
+        count: m, likewise.
+        calc: What calculates with them, ``np`` or ``op``.
+    """
+    one, two = np.int32(1), np.int32(2)
+    zero = calc.subtract(size, size)
+    last = calc.subtract(size, one)
     if mode == "DEFAULT":
-        places, parts = op.multiply(i, size), count
-    elif mode == "UNALIGN_CORNERS":
-        places, parts = op.subtract(op.multiply(odd, size), count), op.multiply(count, two)
-    elif mode == "OFFSET_CORNERS":
-        places, parts = op.multiply(odd, op.maximum(last, one)), op.multiply(count, two)
-    else:
-        steps = op.subtract(count, one)
-        places, parts = op.multiply(i, last), op.maximum(steps, one)
-        if mode == "ALIGN_CORNERS":
-            # A single sample is taken in the middle.
-            alone = op.convert(op.equal(steps, integers.number(0)), Type.i32)
-            places, parts = op.add(places, op.multiply(alone, last)), op.add(parts, alone)
-    end = op.multiply(last, parts)
-    limited = op.maximum(op.minimum(places, end), integers.number(0))
-    return graph.output(limited), graph.output(parts)
+        return size, zero, count
+    if mode == "UNALIGN_CORNERS":
+        return calc.multiply(size, two), calc.subtract(size, count), calc.multiply(count, two)
+    if mode == "OFFSET_CORNERS":
+        half = calc.maximum(last, one)
+        return calc.multiply(half, two), half, calc.multiply(count, two)
+    parts = calc.maximum(calc.subtract(count, one), one)
+    if mode == "STRICT_ALIGN_CORNERS":
+        return last, zero, parts
+    # A single sample is taken in the middle.
+    is_alone = calc.subtract(two, calc.minimum(count, two))
+    return last, calc.multiply(is_alone, last), calc.add(parts, is_alone)
 
 
-def _along(
-    x: Output, axis: int, places: Output, parts: Output, size: Output, is_nearest: bool
-) -> Output:
-    """Sample one dimension at ``places / parts``: linearly, or the nearest."""
+def _known_neighbours(
+    step: Any, start: Any, parts: Any, size: int, count: int, is_nearest: bool
+) -> tuple[Output, Output, Output]:
+    """Return the samples below and above each place, and the share of the latter, as constants."""
+    places = np.arange(count, dtype=np.int64) * step + start
     if is_nearest:
-        two = integers.number(2)
-        places = graph.output(op.add(op.multiply(places, two), parts))
-        parts = graph.output(op.multiply(parts, two))
-    low = integers.floor_div(places, parts)
+        places, parts = places * 2 + parts, parts * 2
+    places = np.clip(places, 0, (size - 1) * parts)
+    low = places // parts
+    high = np.minimum(low + 1, size - 1)
+    share = (places - low * parts) / parts
+    return graph.integers(*low), graph.integers(*high), graph.floats(share)
+
+
+def _neighbours(
+    step: Any, start: Any, parts: Any, size: Output, count: Output, is_nearest: bool
+) -> tuple[Output, Output, Output]:
+    """Return the samples below and above each place, and the share of the latter.
+
+    ``i step`` may not fit 32 bits: it is divided as by hand, a digit of ``i`` after the other.
+    """
+    two = integers.number(2)
+    if is_nearest:
+        start = op.add(op.multiply(start, two), parts)
+        step, parts = op.multiply(step, two), op.multiply(parts, two)
+    step, start, parts = graph.output(step), graph.output(start), graph.output(parts)
+    i = op.range(integers.number(0), count, integers.number(1), "i32")
+    base = integers.number(1 << _DIGIT_BITS)
+    whole, start_whole = integers.floor_div(step, parts), integers.floor_div(start, parts)
+    more, rest = op.subtract(step, op.multiply(whole, parts)), integers.number(0)
+    quotient = integers.number(0)
+    for place in reversed(range(_DIGITS)):
+        digit = op.bitwise_and(
+            op.bitwise_right_shift(i, integers.number(place * _DIGIT_BITS)),
+            integers.number((1 << _DIGIT_BITS) - 1),
+        )
+        dividend = op.add(op.multiply(rest, base), op.multiply(digit, more))
+        if place == 0:
+            dividend = op.add(dividend, op.subtract(start, op.multiply(start_whole, parts)))
+        next_digit, rest = _digit_of(dividend, parts)
+        quotient = op.add(op.multiply(quotient, base), next_digit)
+    low = op.add(op.add(op.multiply(i, whole), start_whole), quotient)
+    last = op.subtract(size, integers.number(1))
+    inside = op.maximum(op.minimum(low, last), integers.number(0))
+    high = op.minimum(op.add(inside, integers.number(1)), last)
+    # Before the first and after the last sample there is nothing to blend with.
+    is_inside = op.convert(integers.equal(graph.output(low), graph.output(inside)), Type.f32)
+    share = op.divide(op.convert(rest, Type.f32), op.convert(parts, Type.f32))
+    return (
+        graph.output(inside),
+        graph.output(high),
+        graph.output(op.multiply(share, is_inside)),
+    )
+
+
+def _digit_of(x: Any, y: Any) -> tuple[Any, Any]:
+    """Return quotient, a small number, and remainder of what is not negative."""
+    zero = integers.number(0)
+    ratio = op.divide(op.convert(x, Type.f32), op.convert(y, Type.f32))
+    quotient = op.convert(ratio, Type.i32)
+    rest = op.subtract(x, op.multiply(quotient, y))
+    # Rounding makes it wrong by one at most.
+    is_high = op.convert(op.less(rest, zero), Type.i32)
+    is_low = op.convert(op.greater_equal(op.subtract(rest, y), zero), Type.i32)
+    change = op.subtract(is_low, is_high)
+    return op.add(quotient, change), op.subtract(rest, op.multiply(change, y))
+
+
+def _blended(
+    x: Output, axis: int, low: Output, high: Output, share: Output, is_nearest: bool
+) -> Output:
+    """Sample one dimension: the samples ``low``, or a blend with ``share`` of ``high``."""
     position = graph.integer(axis)
     below = graph.output(op.gather(x, low, position))
     if is_nearest:
         return below
-    rest = op.subtract(places, op.multiply(low, parts))
-    share = op.divide(op.convert(rest, Type.f32), op.convert(parts, Type.f32)).output(0)
-    high = op.minimum(op.add(low, integers.number(1)), op.subtract(size, integers.number(1)))
     above = op.gather(x, high, position)
     weight = graph.unsqueeze(share, *range(1, graph.rank(x) - axis))
     # Not below + weight * (above - below), which would make nan of infinities.
