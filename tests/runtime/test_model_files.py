@@ -112,13 +112,17 @@ def test_a_package_that_was_written_is_coremltools_own(
     np.testing.assert_array_equal(MLModel(package).predict(X)["y"], expected)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"itemInfoEntries": {}}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"itemInfoEntries": {}}', '{"itemInfoEntries": []}']
+)
 def test_broken_manifests(content: str, linear_package: Path, tmp_path: Path) -> None:
     package = tmp_path / "broken.mlpackage"
     shutil.copytree(linear_package, package)
     (package / "Manifest.json").write_text(content)
     with pytest.raises(PackageError, match=r"Manifest\.json"):
         ModelFiles(package).read_spec()
+    with pytest.raises(PackageError, match=r"Manifest\.json"):
+        MLModel(package, skip_model_load=True)
 
 
 def test_a_broken_specification(linear_package: Path, tmp_path: Path) -> None:
@@ -139,9 +143,9 @@ def test_paths_in_a_manifest_stay_inside(linear_package: Path, tmp_path: Path) -
     for item in manifest["itemInfoEntries"].values():
         item["path"] = "../../outside"
     (package / "Manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(PackageError, match="outside of the package"):
+    with pytest.raises(PackageError, match="outside the package"):
         spec_path(package)
-    with pytest.raises(PackageError, match="outside of the package"):
+    with pytest.raises(PackageError, match="outside the package"):
         _ = ModelFiles(package).weights_dir
 
 
@@ -150,6 +154,32 @@ def test_nothing_and_something_else(tmp_path: Path) -> None:
         locate(tmp_path / "none.mlpackage", None, False)
     with pytest.raises(FeatureTypeError, match="nothing that can be opened; found dict"):
         locate({}, None, False)
+    for skip in (False, True):
+        with pytest.raises(PackageError, match="the path of the model is empty"):
+            MLModel("", skip_model_load=skip)
+        with pytest.raises(PackageError, match="is no model; found nothing in it"):
+            MLModel(tmp_path, skip_model_load=skip)
+
+
+def test_a_file_of_the_very_name_comes_first(
+    linear_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FOLDER", "elsewhere")
+    monkeypatch.chdir(tmp_path)
+    for name in ("$FOLDER.mlpackage", "~.mlpackage"):
+        shutil.copytree(linear_package, tmp_path / name)
+        assert MLModel(name, skip_model_load=True).package_path == str(tmp_path / name)
+
+
+def test_a_file_that_is_no_specification(tmp_path: Path) -> None:
+    empty, array = tmp_path / "empty.mlmodel", tmp_path / "x.npy"
+    empty.touch()
+    np.save(array, np.zeros(3))
+    for skip in (False, True):
+        with pytest.raises(PackageError, match=r"empty\.mlmodel.* is an empty file"):
+            MLModel(empty, skip_model_load=skip)
+        with pytest.raises(PackageError, match=r"not a serialised Core ML.*begin with.*NUMPY"):
+            MLModel(array, skip_model_load=skip)
 
 
 def test_errors_name_the_file(linear_package: Path, tmp_path: Path) -> None:
@@ -164,8 +194,21 @@ def test_errors_name_the_file(linear_package: Path, tmp_path: Path) -> None:
 
 
 def test_a_compiled_model_has_no_specification(tmp_path: Path) -> None:
+    (tmp_path / "model.mil").touch()
     files = ModelFiles(tmp_path)
     assert files.is_compiled
     assert files.weights_dir is None
     with pytest.raises(ModelError, match="no specification"):
         files.read_spec()
+
+
+def test_missing_weights_are_told_with_what_is_there(linear_package: Path, tmp_path: Path) -> None:
+    package = tmp_path / "lost.mlpackage"
+    shutil.copytree(linear_package, package)
+    weights = spec_path(package).parent / "weights"
+    (weights / "weight.bin").rename(weights / "other.bin")
+    with pytest.raises(PackageError, match=r"weights/weight\.bin'; found \['other\.bin'\]"):
+        MLModel(package)
+    shutil.rmtree(weights)
+    with pytest.raises(PackageError, match=r"weights/weight\.bin'; found no such folder"):
+        MLModel(package)

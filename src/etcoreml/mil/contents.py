@@ -86,7 +86,9 @@ def read_file(directory: Directory, path: PurePosixPath) -> memoryview:
         return directory.read(str(path))
     except BlobPathError as error:
         what = f"the model package has no file {str(path)!r}"
-        raise PackageError(what, found=sorted(directory.children)) from error
+        folder = directory.find(str(path.parent)) if path.parent.parts else directory
+        held = sorted(folder.children) if isinstance(folder, Directory) else "no such folder"
+        raise PackageError(what, found=held) from error
 
 
 def read_json(directory: Directory, path: PurePosixPath) -> object:

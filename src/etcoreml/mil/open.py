@@ -43,8 +43,7 @@ def open_model(path: str | os.PathLike[str]) -> Model:
     """
     here = Path(path)
     if here.is_dir():
-        if not any((here / name).exists() for name in (MANIFEST, *_COMPILED)):
-            raise _no_model(f"the folder {here.name!r}", sorted(p.name for p in here.iterdir()))
+        is_compiled(here)
         return load_model(open_directory(here))
     if here.is_file():
         data = map_file(here)
@@ -54,6 +53,19 @@ def open_model(path: str | os.PathLike[str]) -> Model:
         return parse_model(data, files, PurePosixPath())
     msg = "there is no model at this path"
     raise PackageError(msg, found=str(path), expected="a .mlpackage, .mlmodelc or .mlmodel")
+
+
+def is_compiled(folder: Path) -> bool:
+    """Whether a folder on disk is a ``.mlmodelc``, not a ``.mlpackage``.
+
+    Raises:
+        PackageError: It is neither.
+    """
+    if (folder / MANIFEST).exists():
+        return False
+    if any((folder / name).exists() for name in _COMPILED):
+        return True
+    raise _no_model(f"the folder {folder.name!r}", sorted(p.name for p in folder.iterdir()))
 
 
 def load_model(directory: Directory) -> Model:

@@ -94,12 +94,7 @@ def parse_model(data: memoryview, directory: Directory, folder: PurePosixPath) -
         WeightError: A weight entry is out of bounds or of another dtype or size.
         ModelError: The program breaks a rule of MIL.
     """
-    model = module("Model_pb2").Model()
-    try:
-        model.ParseFromString(data)
-    except Exception as error:  # protobuf's DecodeError has moved between its versions
-        what = "the model is not a serialised Core ML specification"
-        raise PackageError(what, found=error) from error
+    model = parse_specification(data)
     reader = WeightReader(directory, folder)
     kind = model.WhichOneof("Type") or ""
     if kind in PIPELINES:
@@ -109,6 +104,26 @@ def parse_model(data: memoryview, directory: Directory, folder: PurePosixPath) -
     if kind != "mlProgram":
         raise wrong_kind(kind)
     return _program(model, data, reader)
+
+
+def parse_specification(data: memoryview | bytes) -> Message:
+    """Parse the bytes of a ``.mlmodel`` to a ``Model`` message.
+
+    Raises:
+        PackageError: The bytes are no specification.
+    """
+    if not data:
+        raise PackageError("the specification of the model is an empty file")
+    model = module("Model_pb2").Model()
+    try:
+        model.ParseFromString(data)
+    except Exception as error:  # protobuf's DecodeError has moved between its versions
+        raise PackageError(
+            "the model is not a serialised Core ML specification",
+            found=f"{len(data)} bytes that begin with {bytes(data[:8])!r}",
+            expected="what coremltools saves as a .mlmodel, or as the model of a .mlpackage",
+        ) from error
+    return model
 
 
 def _program(model: Message, data: memoryview, reader: WeightReader) -> MilProgram:

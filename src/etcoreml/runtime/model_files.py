@@ -16,14 +16,15 @@ import weakref
 from pathlib import Path
 from typing import Any
 
+from etcoreml.blob import Directory
 from etcoreml.errors import FeatureTypeError, ModelError, OptionError, PackageError, UsageError
 from etcoreml.mil import Model, open_model
-from etcoreml.mil.proto import module
+from etcoreml.mil.files import map_file
+from etcoreml.mil.open import is_compiled
+from etcoreml.mil.package import AUTHOR, MANIFEST, Manifest, read_manifest
+from etcoreml.mil.specification import PIPELINES, parse_specification
 
-_AUTHOR = "com.apple.CoreML"
-_MANIFEST = "Manifest.json"
 _MODEL = "model.mlmodel"
-_PIPELINES = ("pipeline", "pipelineClassifier", "pipelineRegressor")
 
 
 class ModelFiles:
@@ -60,17 +61,15 @@ class ModelFiles:
     @property
     def is_compiled(self) -> bool:
         """Whether it is a ``.mlmodelc``, which has no specification."""
-        return self.path.is_dir() and not (self.path / _MANIFEST).exists()
+        return self.path.is_dir() and is_compiled(self.path)
 
     @property
     def weights_dir(self) -> Path | None:
         """The folder of a package's weight files, if there is one."""
         if not self.is_package:
             return None
-        for item in _manifest(self.path).get("itemInfoEntries", {}).values():
-            if item.get("name") == "weights" and item.get("author") == _AUTHOR:
-                return _inside(self.path, item.get("path"))
-        return None
+        weights = _manifest(self.path).weights
+        return None if weights is None else self.path / weights
 
     def open(self) -> Model:
         """Return the model; its files are mapped, not read.
@@ -97,13 +96,12 @@ class ModelFiles:
                 found=str(self.path),
                 hint="Open the .mlpackage or .mlmodel that it was compiled from.",
             )
-        spec = module("Model_pb2").Model()
         path = spec_path(self.path)
         try:
-            spec.ParseFromString(path.read_bytes())
-        except Exception as error:  # an OSError, or protobuf's DecodeError, which has moved
-            raise PackageError(f"cannot read the specification '{path}'", found=error) from error
-        return spec
+            return parse_specification(map_file(path))
+        except PackageError as error:
+            error.what = f"cannot read the specification '{path}': {error.what}"
+            raise
 
 
 def locate(
@@ -157,40 +155,26 @@ def spec_path(path: Path) -> Path:
     """
     if not path.is_dir():
         return path
-    manifest = _manifest(path)
-    item = manifest.get("itemInfoEntries", {}).get(manifest.get("rootModelIdentifier"))
-    return _inside(path, item.get("path") if isinstance(item, dict) else None)
+    return path / _manifest(path).model
 
 
-def _inside(package: Path, item: object) -> Path:
-    """Return where an item of a package is.
-
-    Raises:
-        PackageError: The manifest does not say, or names a place elsewhere.
-    """
-    if not isinstance(item, str):
-        raise PackageError(f"'{package / _MANIFEST}' does not say where the model is")
-    path = package / "Data" / item
-    if ".." in path.parts or not path.is_relative_to(package):
-        raise PackageError(
-            f"'{package / _MANIFEST}' leads outside of the package", found=repr(item)
-        )
-    return path
-
-
-def _manifest(package: Path) -> dict[str, Any]:
-    path = package / _MANIFEST
+def _manifest(package: Path) -> Manifest:
+    path = package / MANIFEST
     try:
-        manifest = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+        return read_manifest(Directory.from_mapping("model", {MANIFEST: path.read_bytes()}))
+    except OSError as error:
         raise PackageError(f"cannot read '{path}'", found=error) from error
-    if not isinstance(manifest, dict):
-        raise PackageError(f"'{path}' is no manifest", found=type(manifest).__name__)
-    return manifest
+    except PackageError as error:
+        error.what = f"'{package}': {error.what}"
+        raise
 
 
 def _at_path(name: str, is_temporary: bool) -> ModelFiles:
-    path = Path(os.path.expandvars(name)).expanduser().absolute()
+    if not name:
+        raise PackageError("the path of the model is empty", expected="a .mlpackage or .mlmodel")
+    path = Path(name).absolute()
+    if not path.exists():  # a file of that very name comes first
+        path = Path(os.path.expandvars(name)).expanduser().absolute()
     if not path.exists():
         raise PackageError(
             "there is no model at this path",
@@ -240,7 +224,7 @@ def _in_temporary(
 
 def _has_program(spec: Any) -> bool:
     kind = spec.WhichOneof("Type")
-    if kind not in _PIPELINES:
+    if kind not in PIPELINES:
         return bool(kind == "mlProgram")
     pipeline = getattr(spec, kind)
     pipeline = pipeline if kind == "pipeline" else pipeline.pipeline
@@ -259,7 +243,7 @@ def write_package(package: Path, spec: Any, weights: Path | None, *, link: bool 
     Raises:
         UsageError: A file cannot be read or written.
     """
-    data = package / "Data" / _AUTHOR
+    data = package / "Data" / AUTHOR
     try:
         data.mkdir(parents=True)
         (data / _MODEL).write_bytes(spec.SerializeToString())
@@ -269,7 +253,7 @@ def write_package(package: Path, spec: Any, weights: Path | None, *, link: bool 
                 weights, data / "weights", copy_function=_link if link else shutil.copy2
             )
             items.append(("weights", "CoreML Model Weights"))
-        (package / _MANIFEST).write_text(_manifest_text(items), encoding="utf-8")
+        (package / MANIFEST).write_text(_manifest_text(items), encoding="utf-8")
     except OSError as error:
         raise UsageError(
             f"cannot write the package '{package}'", found=error.strerror or error
@@ -278,11 +262,11 @@ def write_package(package: Path, spec: Any, weights: Path | None, *, link: bool 
 
 def _manifest_text(items: list[tuple[str, str]]) -> str:
     entries = {
-        str(uuid.uuid5(uuid.NAMESPACE_URL, f"{_AUTHOR}/{name}")).upper(): {
-            "author": _AUTHOR,
+        str(uuid.uuid5(uuid.NAMESPACE_URL, f"{AUTHOR}/{name}")).upper(): {
+            "author": AUTHOR,
             "description": description,
             "name": name,
-            "path": f"{_AUTHOR}/{name}",
+            "path": f"{AUTHOR}/{name}",
         }
         for name, description in items
     }
