@@ -90,3 +90,40 @@ def test_checksums(nbytes: int) -> None:
     assert checksum(memoryview(content + b"\0")) != found
     if nbytes >= 50_000:  # blocks that changed places
         assert checksum(memoryview(content[4096:8192] + content[:4096] + content[8192:])) != found
+
+
+@pytest.mark.parametrize("nbytes", [4096, 4096 * 7 + 24, (1 << 20) * 2 + 4096 + 40])
+def test_words_that_changed_places_are_found(nbytes: int) -> None:
+    rng = np.random.default_rng(nbytes)
+    words = rng.integers(0, 2**64, nbytes // 8, np.uint64)
+    found = checksum(memoryview(words).cast("B"))
+    last = len(words) - 1
+    pairs = [(0, 1), (1, 511), (0, last), (last - 1, last), *rng.integers(0, last, (50, 2))]
+    if last > 512:
+        pairs += [(3, 515), (3, 516), (511, 512)]
+    for first, second in pairs:
+        if words[first] != words[second]:
+            words[[first, second]] = words[[second, first]]
+            assert checksum(memoryview(words).cast("B")) != found, (first, second)
+            words[[first, second]] = words[[second, first]]
+    assert checksum(memoryview(words).cast("B")) == found
+
+
+@pytest.mark.parametrize("kind", ["zeroed", "repeated", "rotated", "reversed", "cancelling"])
+@pytest.mark.parametrize("page", [0, 255, 256, 511])
+def test_damaged_pages_are_found(kind: str, page: int) -> None:
+    """Damage as disks do it. ``cancelling`` keeps the sum of the words as it is."""
+    pages = np.random.default_rng(page).integers(0, 2**64, (512, 512), np.uint64)
+    found = checksum(memoryview(pages).cast("B"))
+    row = pages[page]
+    if kind == "zeroed":
+        row[:] = 0
+    elif kind == "repeated":
+        row[:] = pages[(page + 1) % 512]
+    elif kind == "rotated":
+        row[:] = np.roll(row, 8)
+    elif kind == "reversed":
+        row[:] = row[::-1].copy()
+    else:
+        row[[5, 6]] += np.array([1, 2**64 - 1], np.uint64)
+    assert checksum(memoryview(pages).cast("B")) != found

@@ -25,7 +25,8 @@ from etcoreml.types import BY_NAME
 _FOOTER = struct.Struct("<32sQ8s")
 _MAGIC = b"etcoreml"
 _ALIGNMENT = 8
-_BLOCK_WORDS = 512
+_PAGE_NBYTES = 4096
+_CHUNK_PAGES = 256
 
 
 class DamagedEntryError(ValueError):
@@ -137,15 +138,24 @@ def open_entry(path: Path, key: str) -> Entry:
 
 
 def checksum(data: memoryview) -> str:
-    """Return a checksum that every changed byte changes.
+    """Return a checksum that finds damage; who can forge an entry can run code as the user anyway.
 
-    Sums of the 64-bit words of each block of 4 KiB, digested: 387 MB take 0.02 s, where SHA-256
-    takes 0.25 s. It finds damage, not forgery: who can write here can run code as the user anyway.
+    The digest of the sums of the 64-bit words, modulo 2^64, of each page of 4 KiB and, for each
+    place in a page, of each chunk of 1 MiB. So it changes with any damage to one page, whatever it
+    is, and with any two unequal words that change places. What changes in several pages of a chunk
+    goes unseen only if it cancels out in every one of them and in every place.
+
+    387 MB take 0.024 s in the machine's memory, where one sum a page takes 0.022 s, CRC-32 0.12 s
+    and SHA-256 0.29 s.
     """
-    block = _BLOCK_WORDS * 8
-    whole = data.nbytes // block * block
-    words = np.frombuffer(data[:whole], np.uint64).reshape(-1, _BLOCK_WORDS)
-    digest = hashlib.sha256(np.add.reduce(words, axis=1, dtype=np.uint64).tobytes())
+    whole = data.nbytes // _PAGE_NBYTES * _PAGE_NBYTES
+    pages = np.frombuffer(data[:whole], np.uint64).reshape(-1, _PAGE_NBYTES // 8)
+    digest = hashlib.sha256()
+    # A chunk stays in the processor's cache for the second sum.
+    for start in range(0, len(pages), _CHUNK_PAGES):
+        chunk = pages[start : start + _CHUNK_PAGES]
+        for axis in (1, 0):
+            digest.update(np.add.reduce(chunk, axis=axis, dtype=np.uint64).tobytes())
     digest.update(data[whole:])
     digest.update(data.nbytes.to_bytes(8, "little"))
     return digest.hexdigest()
