@@ -49,6 +49,7 @@ def test_json(cli: Cli, linear_package: Path, x: Any, tmp_path: Path) -> None:
     assert document["program"] == str(linear_package)
     assert document["devices"][-1] == "CPU"
     assert document["numerics"] == "fast"
+    assert document["function"] == "main"
     assert document["load_ms"] > 0
     assert document["iterations"] == 3
     y = MLModel(linear_package).predict({"x": x})["y"]
@@ -196,6 +197,40 @@ def test_wrong_usage(
     assert outcome.code == 2
     assert message.format(**names) in outcome.stderr
     assert outcome.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--steps", "2"), "--steps is for models with states"),
+        (("--input", "{damaged}"), "cannot read '{damaged}'"),
+        (("--input", "w={damaged}"), "there is no input for"),
+    ],
+)
+def test_wrong_usage_is_found_before_the_model_is_compiled(
+    cli: Cli,
+    linear_package: Path,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def compiled(*_: Any, **__: Any) -> None:
+        raise AssertionError("it was compiled")
+
+    monkeypatch.setattr("etcoreml.runtime.ml_model.compile_function", compiled)
+    damaged = tmp_path / "damaged.npy"
+    damaged.write_bytes(b"no array")
+    outcome = cli("run", linear_package, *(each.format(damaged=damaged) for each in arguments))
+    assert outcome.code == 2, outcome.stderr
+    assert words.format(damaged=damaged) in outcome.stderr
+
+
+def test_text_is_no_input(cli: Cli, linear_package: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "text.npy", np.array(["a", "b"]))
+    outcome = cli("run", linear_package, "--input", tmp_path / "text.npy")
+    assert outcome.code == 2
+    assert "input 'x' is no array of numbers; found an array of dtype <U1" in outcome.stderr
 
 
 def test_inputs_that_are_missing(cli: Cli, sum_package: Path, tmp_path: Path) -> None:

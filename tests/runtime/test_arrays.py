@@ -54,6 +54,13 @@ def test_what_is_no_array_is_refused_by_name(value: Any) -> None:
         to_array(value, "input 'x'")
 
 
+@pytest.mark.parametrize("value", [["a"], [1j], [None], [b"x"]])
+def test_arrays_of_something_else_are_refused_by_dtype(value: Any) -> None:
+    array = np.array(value)
+    with pytest.raises(FeatureTypeError, match=f"'x' is no array.*of dtype {array.dtype}; exp"):
+        to_array(array, "input 'x'")
+
+
 def test_numbers_are_arrays_of_rank_0() -> None:
     assert to_array(3, "x").shape == to_array(np.float16(2), "x").shape == ()
 

@@ -129,7 +129,7 @@ def run(
             steps=steps,
             **common,
         )
-        callee = f"{details['function']}()"
+        callee = "predict()" if details["function"] == "main" else f"{details['function']}()"
     else:
         from etcoreml.cli.run_program import run_program
 

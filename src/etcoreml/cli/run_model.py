@@ -11,6 +11,8 @@ from etcoreml.cli import render
 from etcoreml.cli.model_inputs import random_values, read_values
 from etcoreml.cli.timed import timed
 from etcoreml.errors import UsageError
+from etcoreml.runtime.described_model import MAIN, DescribedModel
+from etcoreml.runtime.model_files import ModelFiles
 
 Files = Sequence[tuple[str | None, Path]]
 
@@ -55,15 +57,9 @@ def run_model(
         ModelError, EngineError: The model cannot be read or compiled.
         ShapeError, DtypeError: An input does not fit.
     """
-    with render.stage(f"Compiling {path.name}"):
-        model = etcoreml.MLModel(
-            path,
-            function_name=function,
-            compute_units=compute_unit,
-            numerics=numerics,
-            threads=threads,
-        )
-    signature = model.signature
+    on_disk = ModelFiles(path)
+    described = DescribedModel(on_disk, on_disk.open(), function)
+    signature = described.signature
     assert signature is not None
     if steps is not None and not signature.states:
         raise UsageError("--steps is for models with states", found=f"'{path}' has none")
@@ -72,6 +68,14 @@ def run_model(
         if files
         else random_values(signature.inputs, seed)
     )
+    with render.stage(f"Compiling {path.name}"):
+        model = etcoreml.MLModel(
+            path,
+            function_name=function,
+            compute_units=compute_unit,
+            numerics=numerics,
+            threads=threads,
+        )
     state = model.make_state() if signature.states else None
     with render.stage(f"Running it {warmup + iterations} times", still=True):
         first = [model.predict(values, state) for _ in range(steps or 1)] if state else []
@@ -80,9 +84,8 @@ def run_model(
         f"this machine, {', '.join(model.devices)}, through OpenVINO, {numerics} numerics: "
         "not run on Core ML"
     )
-    name = model.function_name or "predict"
     details = {
-        "function": name,
+        "function": model.function_name or MAIN,
         "devices": list(model.devices),
         "numerics": numerics,
         "load_ms": round((model.load_duration_in_nano_seconds or 0) / 1e6, 3),

@@ -30,7 +30,13 @@ def to_array(value: Any, what: str) -> Array:
         FeatureTypeError: It is no array of numbers.
     """
     if isinstance(value, np.ndarray):
-        return value
+        if value.dtype.kind in "biuf":
+            return value
+        raise FeatureTypeError(
+            f"{what} is no array of numbers",
+            found=f"an array of dtype {value.dtype}",
+            expected="real numbers",
+        )
     if hasattr(value, "detach"):  # a torch tensor that requires a gradient has no __array__
         value = value.detach().cpu()
     try:

@@ -18,7 +18,8 @@ from etcoreml.runtime.descriptions import FeatureDescriptions, checked_text
 from etcoreml.runtime.features import feature_text
 from etcoreml.runtime.model_files import ModelFiles
 
-_MAIN = "main"
+MAIN = "main"
+"""The function of a model that has one only."""
 
 
 class DescribedModel:
@@ -213,13 +214,13 @@ class DescribedModel:
         if isinstance(self._opened, MilProgram):
             default, functions = self._opened.default_function, list(self._opened.functions)
         elif self._opened is not None:
-            default, functions = _MAIN, [_MAIN]
+            default, functions = MAIN, [MAIN]
         else:
             description = self._spec.description
-            default = description.defaultFunctionName or _MAIN
-            functions = [each.name for each in description.functions] or [_MAIN]
+            default = description.defaultFunctionName or MAIN
+            functions = [each.name for each in description.functions] or [MAIN]
         if name is None:
-            return default if len(functions) > 1 or default != _MAIN else None
+            return default if len(functions) > 1 or default != MAIN else None
         if name not in functions:
             raise OptionError(
                 f"the model has no function {name!r}", expected=f"one of {', '.join(functions)}"
