@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from etcoreml.engine import compile_function
+from etcoreml.engine.ops import compression
 from etcoreml.engine.translate import translate
 from tests.cases import (
     Case,
@@ -231,3 +232,26 @@ def test_matrices_of_bytes_stay_compressed(numerics: str, kept: bool) -> None:
     session = compile_function(program, threads=1, numerics=numerics)
     (found,) = session.run({"x": x}).values()
     np.testing.assert_allclose(found, x @ (data * scale).T, 1e-5, 1e-5)
+
+
+def test_weights_that_no_kernel_reads_are_expanded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packing looks at the dense weights, and refuses these, which are few; then they are built."""
+    calls = []
+
+    def counted(*operands: Any) -> Any:
+        calls.append(operands)
+        return expand(*operands)
+
+    expand = compression._shift_scale
+    monkeypatch.setattr(compression, "_shift_scale", counted)
+    scale = uniform(0.01, 0.02, 32, 4).astype(np.float32)
+
+    def build(v: Any) -> Any:
+        mil = mil_builder()
+        data = integers(-128, 128, 32, 16).astype(np.int8)
+        weight = mil.constexpr_blockwise_shift_scale(data=data, scale=scale)
+        return mil.linear(x=v, weight=weight)
+
+    program = to_program(mil_function({"x": normal(2, 16)}, build, "iOS18"), "iOS18")
+    translate(program.functions["main"], uses_kernels=True)
+    assert len(calls) == 1

@@ -42,6 +42,7 @@ def _expanded(expand: Callable[[], Array]) -> Weight:
 def _dequantized(data: Array, scale: Array, offset: Array | None, context: Context) -> Weight:
     """Return ``scale * (data - offset)``, compressed where that can be computed from."""
 
+    @functools.cache
     def expand() -> Array:
         return _shift_scale(data, scale, offset)
 
