@@ -314,6 +314,11 @@ def test_with_and_without_kernels(
     assert np.all(error <= 2.0**-11 * (np.abs(x) @ np.abs(dense).T + np.abs(exact)) + 1e-6)
 
 
+def test_the_instruction_set_is_the_one_in_use(any_set: str) -> None:
+    """It is part of what compiled models are cached under."""
+    assert kernels.instruction_set() == any_set
+
+
 def test_fp32_programs_are_left_alone() -> None:
     _, session = run(program(np.float32), profiling=True)
     assert "Reference" not in kinds(session).values()

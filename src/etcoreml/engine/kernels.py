@@ -88,7 +88,9 @@ def use(name: str) -> bool:
     if library is None:
         return False
     library.etcoreml_use_kernels.restype = ctypes.c_bool
-    return bool(library.etcoreml_use_kernels(name.encode()))
+    is_in_use = bool(library.etcoreml_use_kernels(name.encode()))
+    instruction_set.cache_clear()
+    return is_in_use
 
 
 @functools.cache
