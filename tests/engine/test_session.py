@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import re
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +18,7 @@ from etcoreml.errors import (
     DtypeError,
     EngineError,
     ModelError,
+    OptionError,
     ShapeError,
     UnsupportedOpError,
     UsageError,
@@ -247,6 +251,18 @@ def test_compile_refuses_what_does_not_exist() -> None:
         _adder(threads=0)
 
 
+@pytest.mark.parametrize("threads", ["2", 1.5, True, 0, -1, 2**31])
+def test_a_number_of_threads_that_is_none(threads: Any) -> None:
+    with pytest.raises(
+        OptionError, match=re.escape(f"threads must be positive; found {threads!r}")
+    ):
+        _adder(threads=threads)
+
+
+def test_threads_of_numpy() -> None:
+    assert _adder(threads=np.int64(1)).outputs
+
+
 def test_an_option_out_of_reach_names_op_value_and_alternatives() -> None:
     with pytest.raises(UnsupportedOpError) as caught:
         _session(
@@ -287,3 +303,26 @@ def test_sizes_that_do_not_go_together_are_an_error(threads: int) -> None:
     with pytest.raises(EngineError, match="'main' failed while it ran"):
         session.run({"x": x, "y": y})
     np.testing.assert_array_equal(session.run({"x": y, "y": y})["total"], y + y)
+
+
+@pytest.mark.parametrize("varies", [False, True])
+def test_infer_alone_keeps_its_session_and_arrays(varies: bool) -> None:
+    """A session may own the file that the compiled model reads. Varying sizes are run in parts."""
+    session = _adder(varies=varies, threads=1)
+    held = weakref.ref(session)
+    request = session.create_request()
+    for index in range(2):
+        request.set_input(index, np.full((2, 3), 7, np.float32))
+    out = np.zeros((2, 3), np.float32)
+    if not varies:
+        request.set_output(0, out)
+    infer = request.infer
+    del session, request
+    gc.collect()
+    assert held() is not None
+    infer()
+    if not varies:
+        np.testing.assert_array_equal(out, 14)
+    del infer
+    gc.collect()
+    assert held() is None

@@ -222,6 +222,8 @@ class Request:
         base: Any = super(ov.InferRequest, self._raw)
         run = functools.partial(base.infer, {}, True, False)
         self.infer = _reported(run, base) if session.hides_failures else run
+        # Kept without this request, it still needs the session's memory, and the arrays.
+        vars(self.infer).update(session=session, bound=self._bound)
         protect(self)
 
     def set_input(self, index: int, array: Array) -> None:
