@@ -63,12 +63,12 @@ def _start_ours(threads: int) -> None:
 def _ours(numerics: str, folder: Path, threads: int, cache: Path | None) -> Loaded:
     import etcoreml
 
-    # The cache's folder came with the environment: there is no option to MLModel.
     model = etcoreml.MLModel(
         folder / "model.mlpackage",
         compute_units=etcoreml.ComputeUnit.CPU_ONLY,
         numerics=numerics,
         threads=threads,
+        cache_dir="" if cache is None else cache,
     )
     about = json.loads((folder / "about.json").read_text())
     given = zip(about["inputs"], inputs_of(folder), strict=True)
