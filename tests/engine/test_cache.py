@@ -23,7 +23,7 @@ from etcoreml.engine.cache import (
     ModelCache,
     cache_directory,
 )
-from etcoreml.errors import UsageError
+from etcoreml.errors import FeatureTypeError, UsageError
 from tests.cases import mil_function, save_converted
 from tests.engine.cached import (
     X,
@@ -342,6 +342,11 @@ def test_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert cache_directory() == expected
     assert cache_directory("/y") == Path("/y")
     assert cache_directory("") is None
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert cache_directory("~/y") == Path("/home/somebody/y")
+    assert cache_directory(Path("$HOME/~")) == Path("$HOME/~")
+    monkeypatch.setenv(ENVIRONMENT, "~/z")
+    assert cache_directory() == Path("/home/somebody/z")
     monkeypatch.delenv(ENVIRONMENT)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_directory() == tmp_path / "etcoreml"
@@ -349,6 +354,12 @@ def test_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for relative in ("", "relative"):
         monkeypatch.setenv("XDG_CACHE_HOME", relative)
         assert cache_directory() == Path("/home/somebody/.cache/etcoreml")
+
+
+@pytest.mark.parametrize("choice", [3, True, b"/x", ["x"]])
+def test_what_is_no_path(choice: Any) -> None:
+    with pytest.raises(FeatureTypeError, match="cache_dir is no path; found"):
+        compile_function(program(), cache_dir=choice)
 
 
 def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:

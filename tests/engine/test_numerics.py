@@ -13,7 +13,7 @@ import pytest
 import etcoreml.engine.ops
 from etcoreml.engine import compile_function
 from etcoreml.engine.numerics import precision
-from etcoreml.errors import UsageError
+from etcoreml.errors import OptionError
 from tests.cases import Case, expected, mil_builder, mil_function, normal, run, to_program
 
 
@@ -127,5 +127,5 @@ def test_turbo_runs() -> None:
 
 
 def test_an_unknown_mode_is_refused() -> None:
-    with pytest.raises(UsageError, match="'exact' does not exist"):
+    with pytest.raises(OptionError, match="'exact' does not exist"):
         _compiled(lambda v: mil_builder().relu(x=v), {"x": normal(2)}, "exact")

@@ -29,7 +29,7 @@ from etcoreml.engine.cache_entry import (
     open_entry,
     seal,
 )
-from etcoreml.errors import UsageError
+from etcoreml.errors import FeatureTypeError, UsageError
 
 ENVIRONMENT = "ETCOREML_CACHE_DIR"
 """Names the folder; empty or ``0`` means no cache."""
@@ -50,14 +50,21 @@ def cache_directory(choice: str | os.PathLike[str] | None = None) -> Path | None
     """Return the folder of the cache, which need not exist, or None where there is none.
 
     Args:
-        choice: A folder, or ``""`` for no cache; None leaves it to the environment.
+        choice: A folder, or ``""`` for no cache; None leaves it to the environment. A leading
+            ``~`` is expanded, in the environment too.
+
+    Raises:
+        FeatureTypeError: ``choice`` is no path.
     """
     if choice is None:
         choice = os.environ.get(ENVIRONMENT)
         if choice == "0":
             return None
     if choice is not None:
-        return Path(choice) if os.fspath(choice) else None
+        if not isinstance(choice, str | os.PathLike):
+            raise FeatureTypeError("cache_dir is no path", found=repr(choice))
+        # What cannot be expanded stays as it is.
+        return Path(os.path.expanduser(choice)) if os.fspath(choice) else None  # noqa: PTH111
     base = os.environ.get("XDG_CACHE_HOME", "")
     try:
         # A relative path is to be ignored, says the XDG base directory specification.

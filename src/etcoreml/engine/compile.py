@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from etcoreml.engine.numerics import check_numerics, precision
 from etcoreml.engine.scope import Labels
 from etcoreml.engine.session import Port, Session
 from etcoreml.engine.translate import translate
-from etcoreml.errors import EngineError, ModelError, UsageError
+from etcoreml.errors import EngineError, ModelError, OptionError
 from etcoreml.mil.program import DictionaryType, Function, MilProgram, StateType, TensorType
 from etcoreml.mil.program import Output as MilOutput
 from etcoreml.types import BY_NAME
@@ -37,6 +38,8 @@ _TINY_ELEMENTS = 1024
 
 # Kernels that check their indices, and those with graphs inside.
 _FALLIBLE = {"GatherElements", "If", "Loop", "TensorIterator"}
+
+_MOST_THREADS = 2**31 - 1  # OpenVINO takes an int32
 
 _SHORTCUT = ("NUM_STREAMS", "INFERENCE_NUM_THREADS")
 
@@ -68,13 +71,13 @@ def compile_function(
 
     Raises:
         ModelError: The program has no such function.
-        UsageError: ``threads`` is not positive, or the numerics mode does not exist.
+        OptionError: ``threads`` is no positive integer, or the numerics mode does not exist.
+        FeatureTypeError: ``cache_dir`` is no path.
         UnsupportedOpError: An op, or one option of it, cannot be run.
         DeviceError: The compute unit is unknown.
         EngineError: OpenVINO cannot compile the model.
     """
-    if threads is not None and threads < 1:
-        raise UsageError("engine: threads must be positive", found=threads)
+    threads = _threads(threads)
     chosen = _function(program, function)
     devices = choose_devices(compute_unit, core().available_devices)
     check_numerics(numerics)
@@ -114,6 +117,20 @@ def compile_function(
         profiling=profiling,
         hides_failures=made.description.is_fallible and _hides_failures(made.compiled, devices),
         memory=made.memory,
+    )
+
+
+def _threads(threads: object) -> int | None:
+    if threads is None:
+        return None
+    if isinstance(threads, Integral) and not isinstance(threads, bool):
+        count = int(threads)
+        if 1 <= count <= _MOST_THREADS:
+            return count
+    raise OptionError(
+        "engine: threads must be positive",
+        found=repr(threads),
+        expected=f"None or an integer from 1 to {_MOST_THREADS}",
     )
 
 

@@ -18,7 +18,7 @@ from openvino import Output
 from openvino import opset15 as op
 
 from etcoreml.engine import graph
-from etcoreml.errors import UsageError
+from etcoreml.errors import OptionError
 
 NUMERICS = ("fast", "faithful", "turbo")
 
@@ -63,10 +63,10 @@ def check_numerics(numerics: str) -> None:
     """Refuse a mode that does not exist.
 
     Raises:
-        UsageError: ``numerics`` is not one of ``NUMERICS``.
+        OptionError: ``numerics`` is not one of ``NUMERICS``.
     """
     if numerics not in NUMERICS:
-        raise UsageError(
+        raise OptionError(
             f"engine: numerics mode {numerics!r} does not exist",
             expected=" or ".join(map(repr, NUMERICS)),
         )
