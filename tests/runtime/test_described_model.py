@@ -93,7 +93,9 @@ def test_files_that_are_gone_are_not_saved(linear_package: Path, tmp_path: Path)
 def test_what_is_no_text_describes_nothing(model: MLModel, text: Any) -> None:
     for name in ATTRIBUTES:
         before = getattr(model, name)
-        with pytest.raises(FeatureTypeError, match="is no text; found"):
+        with pytest.raises(
+            FeatureTypeError, match=f"the {name.replace('_', ' ')} is no text; found"
+        ):
             setattr(model, name, text)
         assert getattr(model, name) == before
     with pytest.raises(FeatureTypeError, match="the description of 'x' is no text"):

@@ -20,6 +20,12 @@ from etcoreml.runtime.model_files import ModelFiles
 
 MAIN = "main"
 """The function of a model that has one only."""
+_WORDS = {
+    "shortDescription": "the short description",
+    "author": "the author",
+    "license": "the license",
+    "versionString": "the version",
+}
 
 
 class DescribedModel:
@@ -244,7 +250,7 @@ class DescribedModel:
         return str(getattr(self._spec.description.metadata, field))
 
     def _set_metadata(self, field: str, text: str) -> None:
-        setattr(self._spec.description.metadata, field, checked_text(text, field))
+        setattr(self._spec.description.metadata, field, checked_text(text, _WORDS[field]))
 
 
 def _features(signature: Signature, kind: str) -> tuple[Feature, ...]:
