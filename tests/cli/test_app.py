@@ -90,10 +90,10 @@ def test_help_imports_nothing_heavy() -> None:
 def test_errors_become_messages_and_codes(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, error: EtCoreMLError, code: int
 ) -> None:
-    def fail(self: Path) -> bool:
+    def fail(model: Path, verb: str) -> None:
         raise error
 
-    monkeypatch.setattr("etcoreml.cli.run.Path.is_file", fail)
+    monkeypatch.setattr("etcoreml.cli.run.check_model_path", fail)
     outcome = cli("run", "x.pte")
     assert outcome.code == code
     assert outcome.stdout == ""
@@ -105,10 +105,10 @@ def test_errors_become_messages_and_codes(
 
 
 def test_defects_are_not_hidden(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: Path) -> bool:
+    def fail(model: Path, verb: str) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("etcoreml.cli.run.Path.is_file", fail)
+    monkeypatch.setattr("etcoreml.cli.run.check_model_path", fail)
     with pytest.raises(ZeroDivisionError):
         cli("run", "x.pte")
 
@@ -120,4 +120,4 @@ def test_entry_point_in_a_process_of_its_own() -> None:
     )
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr == "error: cannot read 'missing.pte': No such file or directory\n"
+    assert done.stderr == "error: there is no file 'missing.pte'\n"
