@@ -58,7 +58,9 @@ def run(case: Case, target: str, precision: str) -> Outcome:
     inputs = pytree.tree_map_only(
         Tensor, lambda x: _rounded(x) if precision == "float16" else x, case.inputs
     )
-    exported = torch.export.export(copy.deepcopy(case.module), inputs, strict=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's about its own recurrent layers
+        exported = torch.export.export(copy.deepcopy(case.module), inputs, strict=False)
     partitioner = CoreMLPartitioner(
         compile_specs=specs(
             precision, minimum_deployment_target=getattr(coremltools().target, target)

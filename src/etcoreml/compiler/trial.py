@@ -6,6 +6,7 @@ before the node enters a delegate, since a partition that fails to convert fails
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Collection
 from typing import Any
 
@@ -49,7 +50,8 @@ def _signature(node: Node, options: Options, constants: Collection[str]) -> str:
         return str(type(value))
 
     parts = map_arg((node.args, node.kwargs), told)
-    return f"{op_name(node)} {parts} {options.target} {options.compute_precision}"
+    users = sorted({str(user.args[1:]) for user in node.users if user.target is operator.getitem})
+    return f"{op_name(node)} {parts} {users} {options.target} {options.compute_precision}"
 
 
 def _try(node: Node, options: Options, constants: Collection[str]) -> str | None:
@@ -71,6 +73,9 @@ class _Alone(nn.Module):  # type: ignore[misc] # torch is untyped here
     def __init__(self, node: Node, constants: Collection[str]) -> None:
         super().__init__()
         self.node = node
+        # Which results are wanted may decide how an op is converted.
+        picks = [user.args[1] for user in node.users if user.target is operator.getitem]
+        self.picked: list[Any] = sorted(set(picks)) if len(picks) == len(node.users) else []
         self.fixed = {each for each in node.all_input_nodes if each.name in constants}
         for each in self.fixed:
             self.register_buffer(each.name, torch.ones_like(_example(each.meta["val"])))
@@ -82,7 +87,8 @@ class _Alone(nn.Module):  # type: ignore[misc] # torch is untyped here
             for each in self.node.all_input_nodes
         }
         target: Any = getattr(self.node.target, "_op", self.node.target)
-        return target(*_given(self.node.args, values), **_given(self.node.kwargs, values))
+        result = target(*_given(self.node.args, values), **_given(self.node.kwargs, values))
+        return tuple(result[index] for index in self.picked) if self.picked else result
 
 
 def _given(arguments: Any, values: dict[Node, Any]) -> Any:

@@ -71,9 +71,10 @@ COMMON = frozenset(
 def is_doubtful(node: Node) -> bool:
     """Whether the rules alone do not settle that a node converts.
 
-    Nodes whose operands are sizes cannot be tried alone and are not doubtful.
+    Nodes whose operands are sizes cannot be tried alone and are not doubtful; nor are those that
+    quantise, which the converter understands by their neighbours.
     """
     tensors = operands(node)
-    if not tensors or getattr(node.target, "_schema", None) is None:
+    if not tensors or not op_name(node).startswith(("aten.", "dim_order_ops.")):
         return False
     return op_name(node) not in COMMON or any(each.dtype not in _COMMON_DTYPES for each in tensors)

@@ -127,8 +127,13 @@ def wide_constants(program: ExportedProgram) -> frozenset[str]:
 
 def _is_wide(value: torch.Tensor) -> bool:
     """Whether int32 does not hold a tensor; ExecuTorch may ask while it computes with fake ones."""
+    if isinstance(value, FakeTensor):
+        # ExecuTorch keeps a scalar that it made a tensor of there.
+        if value.constant is None:
+            return False
+        value = value.constant
     with _disable_current_modes():
-        if isinstance(value, FakeTensor) or not value.numel():
+        if not value.numel():
             return False
         low, high = value.aminmax()
         return int(low) < -(2**31) or int(high) >= 2**31
