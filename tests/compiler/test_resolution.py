@@ -100,6 +100,18 @@ def test_the_way_that_takes_the_first_class_does_not_hijack_theirs() -> None:
     assert outcome == "refused"
 
 
+def test_a_call_of_the_class_itself_means_ours() -> None:
+    outcome = run(
+        THEIRS,
+        "from etcoreml.compiler import CoreMLBackend",
+        "edge = to_edge(program).exported_program()",
+        "from types import SimpleNamespace as S",
+        "result = CoreMLBackend.preprocess(edge, CoreMLBackend.generate_compile_specs())",
+        "print(whose(S(get_submodule=lambda name: result)))",
+    )
+    assert outcome == "ours"
+
+
 def test_alone_nothing_is_in_the_way() -> None:
     line = "print(whose(transformed(Ours()).exported_program().graph_module))"
     assert run(OURS, "", line) == "ours"
