@@ -114,7 +114,7 @@ CASES = [
     Case("reflect", lambda x: F.pad(x, (1, 1), mode="reflect"), (normal(1, 3, 8),)),
     Case("attention", attention(), tuple(normal(1, 4, 5, 8) for _ in range(3))),
     Case(
-        "grouped attention is decomposed",
+        "grouped attention",
         attention(enable_gqa=True),
         (normal(1, 4, 5, 8), normal(1, 2, 5, 8), normal(1, 2, 5, 8)),
     ),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from etcoreml.compiler.attention_ops import ATTENTION_CONVERTERS
 from etcoreml.compiler.elementwise_ops import ELEMENTWISE_CONVERTERS
 from etcoreml.compiler.quantized_ops import QUANTIZED_CONVERTERS
 from etcoreml.mil.ct import coremltools
@@ -56,6 +57,7 @@ OWN_CONVERTERS: Mapping[str, Callable[[Any, Any], None]] = MappingProxyType(
         "dim_order_ops._empty_dim_order": _torch.dim_order_ops._empty_dim_order,
         "dim_order_ops._clone_dim_order": _clone_dim_order,
         "dim_order_ops::_clone_dim_order": _clone_dim_order,
+        **ATTENTION_CONVERTERS,
         **ELEMENTWISE_CONVERTERS,
         **QUANTIZED_CONVERTERS,
     }

@@ -259,10 +259,22 @@ def _overlaps(node: Node, setting: Setting) -> bool:
     return any(step < size for size, step in zip(sizes, steps, strict=True))
 
 
-def _groups_heads(node: Node, setting: Setting) -> bool:
-    query, key = operand(node, "query"), operand(node, "key")
-    return query is None or key is None or query.shape[:-2] != key.shape[:-2]
+def _groups_heads_otherwise(node: Node, setting: Setting) -> bool:
+    query, key, value = (operand(node, name) for name in ("query", "key", "value"))
+    if query is None or key is None or value is None:
+        return True
+    if all(each.shape[:-2] == query.shape[:-2] for each in (key, value)):
+        return False
+    grouped = bool(argument(node, "enable_gqa")) and query.dim() == _BATCHED_HEADS
+    return not grouped or any(
+        each.dim() != query.dim()
+        or each.shape[0] != query.shape[0]
+        or not is_static((query.shape[1], each.shape[1]))
+        for each in (key, value)
+    )
 
+
+_BATCHED_HEADS = 4
 
 _BITWISE = (
     "aten.bitwise_not.default",
@@ -393,8 +405,9 @@ OP_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         ("aten.scaled_dot_product_attention.default",),
-        _groups_heads,
-        "Core ML's attention takes as many key heads as query heads",
+        _groups_heads_otherwise,
+        "Core ML's attention takes (batch, heads, length, depth) with enable_gqa, and otherwise "
+        "operands of the same batch and heads",
     ),
 )
 
