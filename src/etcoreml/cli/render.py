@@ -16,6 +16,7 @@ from typing import Any
 import typer
 
 from etcoreml.errors import EtCoreMLError
+from etcoreml.units import megabytes as megabytes
 
 # Columns of a table that is not printed to a terminal: nothing is wrapped or cut.
 _WIDTH_OF_A_FILE = 10_000
@@ -87,23 +88,6 @@ def runs_here(missing: Sequence[str]) -> str:
     'all but conv, relu'
     """
     return f"all but {', '.join(missing)}" if missing else "all of them"
-
-
-def megabytes(nbytes: int) -> str:
-    """Return a size for people, in decimal units.
-
-    >>> megabytes(9_412_000)
-    '9.41 MB'
-    >>> megabytes(512)
-    '512 B'
-    """
-    if nbytes < 1000:
-        return f"{nbytes} B"
-    if nbytes < 1_000_000:
-        return f"{nbytes / 1e3:.3g} kB"
-    if nbytes < 1_000_000_000:
-        return f"{nbytes / 1e6:.3g} MB"
-    return f"{nbytes / 1e9:.3g} GB"
 
 
 @contextlib.contextmanager

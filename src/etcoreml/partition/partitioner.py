@@ -8,9 +8,8 @@ business; here they are grouped, and groups are checked as a whole.
 from __future__ import annotations
 
 import logging
-import operator
 import re
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, MutableMapping
 from weakref import WeakKeyDictionary
 
 import torch
@@ -32,8 +31,11 @@ from etcoreml.partition.buffers import claim_buffers, initial_values
 from etcoreml.partition.dialect import make_acceptable, refused_ops
 from etcoreml.partition.doubt import is_doubtful
 from etcoreml.partition.interface import constant_names, offences, wide_constants
+from etcoreml.partition.kernels import warn_of_missing_kernels
+from etcoreml.partition.newer_target import NewerTarget
 from etcoreml.partition.node import op_name, results
-from etcoreml.partition.report import Decision, DelegationReport
+from etcoreml.partition.record import Outcome, method_under_way, record
+from etcoreml.partition.report import DelegationReport
 from etcoreml.partition.support import Setting, why_not
 
 _LOGGER = logging.getLogger(__name__)
@@ -76,8 +78,13 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
         self.take_over_mutable_buffer = bool(take_over_mutable_buffer)
         self.lower_full_graph = lower_full_graph
         self.take_over_constant_data = take_over_constant_data
-        self.report = DelegationReport()
         self._options = decode_options(compile_specs or ())
+        self.report = DelegationReport(
+            options={
+                "minimum_deployment_target": self._options.target.name,
+                "compute_precision": self._options.compute_precision.value,
+            }
+        )
         self._check_options()
         # The list type tells our backend that the partitions are ours.
         self.delegation_spec = DelegationSpec(
@@ -239,10 +246,11 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
         self, program: ExportedProgram, reasons: dict[Node, str], buffers: dict[Node, str | None]
     ) -> None:
         """Record the decisions, and refuse an incomplete graph where a full one was asked for."""
-        decisions = [*self._decisions(program, reasons, buffers)]
+        newer = NewerTarget(self._options, self._setting(program))
+        outcome = Outcome(program, reasons, buffers, self.take_over_constant_data, newer)
+        summary, decisions = record(outcome, self._programs, method_under_way())
         self._programs += 1
-        for decision in decisions:
-            self.report.add(decision)
+        self.report.add_program(summary, decisions)
         left_out = [each for each in decisions if not each.delegated]
         if self.lower_full_graph and left_out:
             what = "partitioner: lower_full_graph=True, and Core ML cannot take the whole graph"
@@ -252,19 +260,7 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
                 + (f"; and {len(left_out) - 5} more" if len(left_out) > 5 else ""),
                 hint="Set lower_full_graph=False to run them outside, or rewrite the model.",
             )
-
-    def _decisions(
-        self, program: ExportedProgram, reasons: dict[Node, str], buffers: dict[Node, str | None]
-    ) -> Iterator[Decision]:
-        for node in program.graph.nodes:
-            if node in buffers:
-                reason = buffers[node]
-                yield Decision(self._programs, node.name, "buffer", reason is None, reason)
-            elif node.op == "call_function" and node.target is not operator.getitem:
-                # getitem picks one output of the node before it: no op of its own
-                delegated = "delegation_tag" in node.meta
-                reason = None if delegated else _reason(node, reasons)
-                yield Decision(self._programs, node.name, op_name(node), delegated, reason)
+        warn_of_missing_kernels(decisions)
 
 
 class _Support(OperatorSupportBase):  # type: ignore[misc] # torch is untyped
@@ -279,13 +275,6 @@ class _Support(OperatorSupportBase):  # type: ignore[misc] # torch is untyped
 
 def _every_node(node: Node) -> bool:
     return True
-
-
-def _reason(node: Node, reasons: dict[Node, str]) -> str:
-    """Return why a node is outside; an element of a tuple is where the tuple is."""
-    if node not in reasons and op_name(node) == "getitem":
-        node = node.all_input_nodes[0]
-    return reasons.get(node, "no partition could take it in")
 
 
 def _is_view(op: torch._ops.OpOverload) -> bool:
