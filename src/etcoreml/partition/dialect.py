@@ -21,13 +21,14 @@ from torch.utils import _pytree as pytree
 
 from etcoreml.compiler.decompositions import expand, expansion, find, join_complex
 from etcoreml.compiler.names import op_name
+from etcoreml.partition.bfloat16 import widen
 
 
 def make_acceptable(program: ExportedProgram) -> None:
     """Rewrite a program, in place, so that ExecuTorch takes it.
 
     Refused nodes are decomposed where we can. Another gets a twin op in our namespace, unless
-    ExecuTorch can keep it (``refused_ops``).
+    ExecuTorch can keep it (``refused_ops``). What is bfloat16 is computed in float32.
     Results are returned in plain tuples: ExecuTorch cannot store ``torch.return_types``. Tensors
     are stored row by row, which changes no value: neither Core ML nor most of ExecuTorch's kernels
     mix memory formats.
@@ -35,9 +36,10 @@ def make_acceptable(program: ExportedProgram) -> None:
     Args:
         program: A functional ATen program.
     """
-    changed = expand(program.graph, _needs_rewrite)
-    if changed:
+    changed = widen(program)
+    if expand(program.graph, _needs_rewrite):
         join_complex(program.graph)
+        changed = True
     for node in list(program.graph.nodes):
         if op_name(node) == "aten._linalg_check_errors.default":
             program.graph.erase_node(node)  # raises for singular matrices; no kernel does

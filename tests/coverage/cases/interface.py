@@ -79,10 +79,11 @@ CASES = (
     ),
     case("to_u8", lambda x: (x.abs() * 20).to(torch.uint8), _X, expect="partly", why=_DTYPES),
     case("to_i16", lambda x: (x * 20).to(torch.int16), _X, expect="partly", why=_DTYPES),
-    case("to_bf16", lambda x: (x.bfloat16() * 2).float(), _X, expect="outside", why=_DTYPES),
+    # Computed in float32 where eager rounds to the 8 bits of bfloat16.
+    case("to_bf16", lambda x: (x.bfloat16() * 2).float(), _X, tolerance=2.0**-8),
     case("f16_in", lambda x: x * 2, _X.half()),
     case("f64_in", lambda x: x * 2, _X.double()),
-    case("bf16_in", lambda x: x * 2, _X.bfloat16(), expect="outside", why=_DTYPES),
+    case("bf16_in", lambda x: x * 2, _X.bfloat16(), expect="partly", why=_DTYPES),
     case("i8_in", lambda x: x.float() * 2, ints(2, 3).to(torch.int8), expect="partly", why=_DTYPES),
     case(
         "u8_in",
