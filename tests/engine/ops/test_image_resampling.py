@@ -32,8 +32,19 @@ def _pixel(image: Any, y: int, x: int, padding: str, value: float) -> Any:
     return image[:, found[0], found[1]]
 
 
+def _inside(place: float, n: int, padding: str) -> float:
+    """Reflect a place before the nearest pixel is taken, as torch's ``grid_sample`` does."""
+    if padding not in ("reflection", "symmetric"):
+        return place
+    border = 0.0 if padding == "reflection" else 0.5
+    period = max(2 * (n - 1 + 2 * border), 2)
+    along = (place + border) % period
+    return min(along, period - along) - border
+
+
 def _at(image: Any, y: float, x: float, mode: str, padding: str, value: float) -> Any:
     if mode == "nearest":
+        y, x = (_inside(*each, padding) for each in ((y, image.shape[1]), (x, image.shape[2])))
         return _pixel(image, int(np.rint(y)), int(np.rint(x)), padding, value)
     top, left = int(np.floor(y)), int(np.floor(x))
     return sum(
@@ -213,6 +224,26 @@ CASES = (
     ),
     *(
         Case(
+            "resample",
+            {
+                "x": normal(1, 2, 2, 2),
+                "coordinates": np.float32([-1, -2, -3.5, -1, 0, 0, 3.5, 1.25]).reshape(1, 2, 2, 2),
+            },
+            _sampled(padding, "nearest", "normalized_zero_to_one", False, -1.0),
+            why=f"{padding}, half-way between pixels after reflection",
+            expect=lambda x, coordinates, padding_mode, **_: F.grid_sample(
+                torch.tensor(x),
+                torch.tensor(coordinates) * 2 - 1,
+                "nearest",
+                "border" if padding_mode == "border" else "reflection",
+                align_corners=False,
+            ).numpy(),
+            opset="iOS16",
+        )
+        for padding in ("border", "symmetric")
+    ),
+    *(
+        Case(
             "affine",
             {"x": X, "transform_matrix": matrix},
             {"output_height": np.int32(height), "output_width": np.int32(width), **AFFINE},
@@ -226,6 +257,17 @@ CASES = (
             ("one matrix", SHRINK[:1], 3, 6),
             ("a matrix per image", SHRINK, 5, 4),
         )
+    ),
+    Case(
+        "affine",
+        {"x": X, "transform_matrix": SHRINK},
+        {"output_height": np.int32(5), "output_width": np.int32(4)}
+        | {name: v.upper() if isinstance(v, str) else v for name, v in AFFINE.items()},
+        why="modes in any case",
+        tolerance=1e-4,
+        expect=_affine,
+        fp16=False,
+        varies=False,
     ),
     *(
         Case(

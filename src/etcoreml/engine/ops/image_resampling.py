@@ -88,7 +88,7 @@ def affine(
             ``x' = a0 x + a1 y + a2``, ``y' = b0 x + b1 y + b2``, in normalised coordinates.
         output_height: Rows of the result.
         output_width: Columns of the result.
-        sampling_mode: ``bilinear``.
+        sampling_mode: ``bilinear``; MIL takes this and the other modes in any case.
         padding_mode: ``constant``.
         padding_value: What is outside the image.
         coordinates_mode: ``normalized_minus_one_to_one``.
@@ -98,9 +98,11 @@ def affine(
     Returns:
         ``(B, C, output_height, output_width)``.
     """
-    context.one_of("sampling_mode", sampling_mode, ("bilinear",))
-    context.one_of("padding_mode", padding_mode, ("constant",))
-    context.one_of("coordinates_mode", coordinates_mode, ("normalized_minus_one_to_one",))
+    sampling_mode = context.one_of("sampling_mode", sampling_mode.lower(), ("bilinear",))
+    padding_mode = context.one_of("padding_mode", padding_mode.lower(), ("constant",))
+    coordinates_mode = context.one_of(
+        "coordinates_mode", coordinates_mode.lower(), ("normalized_minus_one_to_one",)
+    )
     ends = [_ends(size, align_corners) for size in (output_width, output_height)]
     columns, rows = np.meshgrid(*ends)
     base = np.stack([columns.ravel(), rows.ravel(), np.ones(columns.size)], axis=-1)
@@ -297,24 +299,32 @@ def _pixels(coordinates: Output, x: Output, mode: str, align_corners: bool) -> O
 def _sample(x: Output, places: Output, mode: str, padding: str, value: float) -> Output:
     """Sample ``(B, C, H, W)`` at ``(B, H2, W2, 2)`` places in pixels.
 
-    OpenVINO reflects about the centre of the edge pixels if corners are aligned, else about their
-    border; and it pads with zeros only, so that a constant is subtracted before and added after.
+    OpenVINO takes the nearest pixel of a place before it reflects it, torch and Core ML after, so
+    places are reflected here; and it pads with zeros only, so that a constant is subtracted before
+    and added after.
     """
     size = _image_sizes(x)
-    aligned = padding == "reflection"
-    if aligned:
-        last = op.maximum(op.subtract(size, graph.floats(1)), graph.floats(1))
-        grid = op.subtract(op.divide(op.multiply(places, graph.floats(2)), last), graph.floats(1))
-    else:
-        doubled = op.add(op.multiply(places, graph.floats(2)), graph.floats(1))
-        grid = op.subtract(op.divide(doubled, size), graph.floats(1))
-    kinds = {"constant": "zeros", "border": "border"}
-    attributes = {
-        "align_corners": aligned,
-        "mode": mode,
-        "padding_mode": kinds.get(padding, "reflection"),
-    }
+    if padding in _REFLECTIONS:
+        places = _reflected(places, size, padding)
+    doubled = op.add(op.multiply(places, graph.floats(2)), graph.floats(1))
+    grid = op.subtract(op.divide(doubled, size), graph.floats(1))
+    outside = "zeros" if padding == "constant" else "border"
+    attributes = {"align_corners": False, "mode": mode, "padding_mode": outside}
     shift = graph.floats(value) if padding == "constant" and value else None
     image = x if shift is None else op.subtract(x, shift).output(0)
     y = op.grid_sample(image, grid, attributes)
     return graph.output(y if shift is None else op.add(y, shift))
+
+
+_REFLECTIONS = ("reflection", "symmetric")
+
+
+def _reflected(places: Output, size: Output, padding: str) -> Output:
+    """Return places outside of the image as those inside that mirror them."""
+    border = graph.floats(0.0 if padding == "reflection" else 0.5)
+    length = op.maximum(
+        op.subtract(size, graph.floats(1 if padding == "reflection" else 0)), graph.floats(1)
+    )
+    period = op.multiply(length, graph.floats(2))
+    along = op.floor_mod(op.add(places, border), period)
+    return graph.output(op.subtract(op.minimum(along, op.subtract(period, along)), border))
