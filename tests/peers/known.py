@@ -44,9 +44,14 @@ KNOWN = (
         "the image, the documentation with padding.",
     ),
     Known(
-        r"test_image_resizing.*TestResample::test_builder_to_backend_smoke.*'fp32'.*int32",
-        "The predictions agree; then the test counts casts to fp16 in a program without fp16.",
+        r"TestCropResize::test_builder_to_backend_ios(16|17).*'fp32'",
+        "The expected value is written as 7.899 where the formula gives 7.9; in fp16 the tolerance "
+        "covers that.",
         always=False,
+    ),
+    Known(
+        r"iOS15/test_image_resizing.*TestResample::test_builder_to_backend_smoke.*'fp32'",
+        "The predictions agree; then the test counts casts to fp16 in a program without fp16.",
     ),
     Known(
         r"TestScatter\w*::test_ios17_invalid_indices",
