@@ -14,6 +14,7 @@ COUNTS, J = integers(-50, 50, 2, 3, 4), integers(1, 9, 2, 3, 4, seed=1)
 NEGATIVE = -J
 LARGE = np.array([2**31 - 1, -(2**31) + 1, 16777217, -16777219, 100000007, 7], np.int32)
 DIVISORS = np.array([2, 3, 1, 2, 10, -2], np.int32)
+WHOLE = np.arange(-15000, 15000, 7, dtype=np.float32)
 A, B = integers(0, 2, 2, 3).astype(bool), integers(0, 2, 2, 3, seed=1).astype(bool)
 
 ARITHMETIC = ("add", "sub", "mul", "maximum", "minimum")
@@ -47,6 +48,16 @@ CASES = (
         expect=lambda x, y: np.trunc(x / y),
     ),
     Case("floor_div", {"x": X * 9, "y": POSITIVE}, why="fp", fp16=False),
+    *(
+        Case(
+            "floor_div",
+            {"x": WHOLE},
+            {"y": np.float32(y)},
+            why=f"whole numbers by {y}",
+            tolerance=0,
+        )
+        for y in (7, -13)
+    ),
     Case("mod", {"x": X * 9, "y": POSITIVE}, why="fp", fp16=False),
     Case("mod", {"x": X * 9, "y": -POSITIVE}, why="fp negative divisor", fp16=False),
     Case("pow", {"x": POSITIVE, "y": Y}),

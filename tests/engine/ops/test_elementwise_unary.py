@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from tests.cases import Case, integers, normal, numbers_of, uniform
+import numpy as np
+import pytest
+
+from etcoreml.engine import compile_function
+from tests.cases import (
+    Case,
+    integers,
+    mil_builder,
+    mil_function,
+    normal,
+    numbers_of,
+    to_program,
+    uniform,
+)
 
 X = normal(2, 3, 5) * 2
 POSITIVE = uniform(0.05, 9, 2, 3, 5)
@@ -54,3 +67,18 @@ CASES = (
 )
 
 test_numbers = numbers_of(CASES)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16"])
+def test_narrow_integers_wrap_inside_a_program_too(dtype: str) -> None:
+    """Oracle: NumPy."""
+    edges = [0, 1, 127, 128, 255, 256, 300, 32767, 32768, 65535, 65536, 70000]
+    x = np.array([*edges, *(-edge for edge in edges)], np.int32)
+
+    def build(value: Any) -> Any:
+        narrow = mil_builder().cast(x=value, dtype=dtype)
+        return mil_builder().cast(x=narrow, dtype="fp32")
+
+    program = to_program(mil_function({"x": x}, build, "iOS17"), "iOS17")
+    (found,) = compile_function(program, threads=1).run({"x": x}).values()
+    np.testing.assert_array_equal(found, x.astype(dtype).astype(np.float32))

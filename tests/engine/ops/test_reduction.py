@@ -34,6 +34,11 @@ CASES = (
     ),
     *(Case(op, {"x": X}, {"keep_dims": True}, why="all axes by default") for op in SUMS),
     *(
+        Case(op, {"x": X}, {"axes": np.zeros(0, np.int32), "keep_dims": keep}, why="no axes")
+        for op in SUMS
+        for keep in (False, True)
+    ),
+    *(
         Case(op, {"x": I}, {"axes": np.array([1], np.int32), "keep_dims": False}, why="int32")
         for op in ("reduce_max", "reduce_min", "reduce_sum", "reduce_sum_square")
     ),

@@ -9,7 +9,7 @@ import numpy as np
 from openvino import Output
 from openvino import opset15 as op
 
-from etcoreml.engine import graph
+from etcoreml.engine import graph, nans
 from etcoreml.engine.context import Context
 from etcoreml.engine.registry import translates
 from etcoreml.mil.program import Array
@@ -27,7 +27,7 @@ def _unary(build: Callable[[Output], Any], op_type: str) -> None:
     translates(op_type, spec=f"iOS15.{op_type}")(translator)
 
 
-_unary(op.relu, "relu")
+_unary(lambda x: nans.limited(x, 0, np.inf), "relu")
 _unary(op.sigmoid, "sigmoid")
 _unary(op.softsign, "softsign")
 _unary(op.swish, "silu")
@@ -51,13 +51,13 @@ def softplus(x: Output, context: Context) -> Any:
 @translates("relu6", spec="iOS15.relu6")
 def relu6(x: Output) -> Any:
     """Limit ``x`` (``(*)`` fp16 | fp32) to [0, 6]."""
-    return op.clamp(x, 0.0, 6.0)
+    return nans.limited(x, 0, 6)
 
 
 @translates("clamped_relu", spec="iOS15.clamped_relu, iOS17.clamped_relu")
 def clamped_relu(x: Output, alpha: float, beta: float) -> Any:
     """Return ``min(beta, x if x >= 0 else alpha * x)``; ``x`` is ``(*)`` fp16 | fp32."""
-    return op.minimum(leaky_relu(x, alpha), graph.scalar_like(x, beta))
+    return nans.limited(graph.output(leaky_relu(x, alpha)), -np.inf, beta)
 
 
 @translates("elu", spec="iOS15.elu, iOS17.elu")
@@ -111,7 +111,7 @@ def scaled_tanh(x: Output, alpha: float, beta: float) -> Any:
 @translates("sigmoid_hard", spec="iOS15.sigmoid_hard, iOS17.sigmoid_hard")
 def sigmoid_hard(x: Output, alpha: float, beta: float) -> Any:
     """Return ``min(max(alpha * x + beta, 0), 1)``; ``x`` is ``(*)`` fp16 | fp32."""
-    return op.clamp(linear_activation(x, alpha, beta), 0.0, 1.0)
+    return nans.limited(graph.output(linear_activation(x, alpha, beta)), 0, 1)
 
 
 @translates("softmax", spec="iOS15.softmax")
@@ -131,8 +131,7 @@ def softplus_parametric(x: Output, alpha: Array, beta: Array) -> Any:
 @translates("thresholded_relu", spec="iOS15.thresholded_relu, iOS17.thresholded_relu")
 def thresholded_relu(x: Output, alpha: float) -> Any:
     """Return ``x if x >= alpha else 0``; ``x`` is ``(*)`` fp16 | fp32."""
-    keep = op.greater_equal(x, graph.scalar_like(x, alpha))
-    return op.select(keep, x, graph.scalar_like(x, 0))
+    return op.select(op.less(x, graph.scalar_like(x, alpha)), graph.scalar_like(x, 0), x)
 
 
 def per_channel(values: Array, rank: int) -> Array:

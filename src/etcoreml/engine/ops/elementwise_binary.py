@@ -11,28 +11,19 @@ from typing import Any
 from openvino import Output, Type
 from openvino import opset15 as op
 
-from etcoreml.engine import graph, integers
+from etcoreml.engine import graph, integers, nans
 from etcoreml.engine.context import Context
 from etcoreml.engine.registry import translates
 
 Build = Callable[[Output, Output], Any]
 
 
-def _arithmetic(
-    build: Build,
-    op_type: str,
-    on_integers: Build | None = None,
-    when_faithful: Build | None = None,
-) -> None:
+def _arithmetic(build: Build, op_type: str, on_integers: Build | None = None) -> None:
     """Register an op whose operands have the dtype of its result."""
 
     def translator(x: Output, y: Output, context: Context) -> Any:
         type_ = context.element_type()
-        chosen = build
-        if on_integers is not None and type_ == Type.i32:
-            chosen = on_integers
-        elif when_faithful is not None and context.is_faithful:
-            chosen = when_faithful
+        chosen = on_integers if on_integers is not None and type_ == Type.i32 else build
         return chosen(graph.convert(x, type_), graph.convert(y, type_))
 
     _register(translator, op_type, "``(*)`` fp16 | fp32 | int32")
@@ -62,10 +53,6 @@ def _register(translator: Callable[..., Any], op_type: str, result: str) -> None
 
 
 def _floor_div(x: Output, y: Output) -> Any:
-    return op.floor(op.divide(x, y))
-
-
-def _faithful_floor_div(x: Output, y: Output) -> Any:
     """Correct a quotient that OpenVINO, multiplying by the inverse, rounds across an integer."""
     quotient = op.floor(op.divide(x, y))
     one = graph.floats(1)
@@ -76,15 +63,26 @@ def _faithful_floor_div(x: Output, y: Output) -> Any:
     return op.select(is_high, op.subtract(quotient, one), raised)
 
 
+def _extreme(build: Build) -> Build:
+    """Keep nan of the first operand too; the kernel keeps that of the second one."""
+
+    def extreme(x: Output, y: Output) -> Any:
+        best = graph.output(build(x, y))
+        limits_a_product = graph.is_constant(y) and nans.takes_in(x)
+        return best if limits_a_product else nans.kept(best, x)
+
+    return extreme
+
+
 _arithmetic(op.add, "add")
 _arithmetic(op.subtract, "sub")
 _arithmetic(op.multiply, "mul")
-_arithmetic(op.maximum, "maximum")
-_arithmetic(op.minimum, "minimum")
+_arithmetic(_extreme(op.maximum), "maximum", op.maximum)
+_arithmetic(_extreme(op.minimum), "minimum", op.minimum)
 _arithmetic(op.power, "pow", integers.power)
 _arithmetic(op.floor_mod, "mod", integers.mod)
 _arithmetic(op.divide, "real_div", integers.trunc_div)
-_arithmetic(_floor_div, "floor_div", integers.floor_div, _faithful_floor_div)
+_arithmetic(_floor_div, "floor_div", integers.floor_div)
 
 _comparison(op.equal, "equal", integers.equal)
 _comparison(op.not_equal, "not_equal", lambda x, y: op.logical_not(integers.equal(x, y)))

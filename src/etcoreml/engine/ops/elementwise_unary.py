@@ -12,9 +12,12 @@ import numpy as np
 from openvino import Output, Type
 from openvino import opset15 as op
 
-from etcoreml.engine import graph
+from etcoreml.engine import graph, integers, nans
 from etcoreml.engine.context import Context
 from etcoreml.engine.registry import translates
+
+_WORD = 4
+"""Bytes of the integers that are computed with."""
 
 
 def _unary(build: Callable[[Output], Any], op_type: str) -> None:
@@ -35,7 +38,7 @@ _unary(op.atanh, "atanh")
 _unary(op.ceiling, "ceil")
 _unary(op.cos, "cos")
 _unary(op.cosh, "cosh")
-_unary(op.exp, "exp")
+_unary(lambda x: nans.kept(graph.output(op.exp(x)), x), "exp")
 _unary(op.floor, "floor")
 _unary(op.logical_not, "logical_not")
 _unary(op.sign, "sign")
@@ -103,6 +106,8 @@ def rsqrt(x: Output, epsilon: float = 1e-12) -> Any:
 @translates("threshold", spec="iOS15.threshold")
 def threshold(x: Output, alpha: float) -> Any:
     """Return ``max(x, alpha)``; ``(*)`` fp16 | fp32 | int32."""
+    if graph.is_float(x):
+        return nans.limited(x, alpha, np.inf)
     return op.maximum(x, graph.scalar_like(x, alpha))
 
 
@@ -112,17 +117,15 @@ def clip(x: Output, alpha: float, beta: float) -> Any:
 
     With alpha > beta everything becomes beta, as in MIL's value inference.
     """
-    if alpha > beta:
-        return op.minimum(op.maximum(x, graph.scalar_like(x, alpha)), graph.scalar_like(x, beta))
-    return op.clamp(x, alpha, beta)
+    return nans.limited(x, alpha, beta)
 
 
 @translates("cast", spec="iOS15.cast, iOS17.cast")
 def cast(x: Output, dtype: str, context: Context) -> Any:
     """Convert ``x`` to the declared dtype.
 
-    Floating-point numbers truncate towards zero; a number that is not zero is true. A number
-    outside the range of the new integer dtype is undefined.
+    Floating-point numbers truncate towards zero; a number that is not zero is true. An integer
+    outside the range of the new dtype wraps, as NumPy's; a floating-point number is undefined.
 
     Args:
         x: ``(*)`` of any dtype.
@@ -132,10 +135,33 @@ def cast(x: Output, dtype: str, context: Context) -> Any:
     target = context.element_type()
     if target == Type.boolean and not graph.is_type(x, Type.boolean):
         return op.not_equal(x, graph.scalar_like(x, 0))
+    from_bool = graph.is_type(x, Type.boolean)
     if target == Type.i32 and graph.is_float(x):
         # Convert is free to round; MIL truncates.
-        return op.convert(_truncated(x), target)
+        x = graph.output(op.convert(_truncated(x), target))
+    declared = context.declared().dtype.storage
+    if target == Type.i32 and declared.itemsize < _WORD and not from_bool and not _is_shape(x):
+        return _wrapped(x, np.iinfo(declared))
     return graph.convert(x, target)
+
+
+def _wrapped(x: Output, bounds: np.iinfo[Any]) -> Any:
+    """Take 32-bit integers, in which narrow ones are computed, into the range of a narrow dtype."""
+    low, last = integers.number(bounds.min), integers.number((1 << bounds.bits) - 1)
+    return op.add(op.bitwise_and(op.subtract(x, low), last), low)
+
+
+def _is_shape(x: Output, depth: int = 4) -> bool:
+    """Whether ``x`` holds sizes: they fit, and OpenVINO infers shapes through nothing but these."""
+    node = x.get_node()
+    kind = node.get_type_name()
+    if kind == "ShapeOf":
+        return True
+    return (
+        kind in ("Concat", "Convert", "Gather", "Squeeze", "StridedSlice", "Unsqueeze")
+        and depth > 0
+        and any(_is_shape(value, depth - 1) for value in node.input_values())
+    )
 
 
 def _truncated(x: Output) -> Any:

@@ -9,8 +9,7 @@ import numpy as np
 from openvino import Output, Type
 from openvino import opset15 as op
 
-from etcoreml.engine import graph, integers
-from etcoreml.engine.context import Context
+from etcoreml.engine import graph, integers, nans
 from etcoreml.engine.registry import translates
 
 Build = Callable[[Any, Output, bool], Any]
@@ -22,29 +21,32 @@ def _over_axes(build: Build, op_type: str, on_integers: OnIntegers) -> None:
 
     def translator(
         x: Output,
-        context: Context,
         axes: tuple[int, ...] | None = None,
         keep_dims: bool = False,
     ) -> Any:
         rank = graph.rank(x)
         over = graph.axes_of(range(rank) if axes is None else axes, rank)
+        if not over:  # each element by itself
+            x, over, keep_dims = graph.unsqueeze(x, rank), (rank,), False
         if integers.is_int32(x):
             return on_integers(x, over, keep_dims)
-        y = build(x, graph.integers(*over), keep_dims)
-        if op_type in ("reduce_max", "reduce_min") and context.is_faithful:
-            # Kernels pass nan over.
-            marks = op.convert(op.is_nan(x), Type.f32)
-            any_nan = op.greater(
-                op.reduce_max(marks, graph.integers(*over), keep_dims), graph.floats(0)
-            )
-            y = op.select(any_nan, graph.floats(np.nan), y)
-        return y
+        return build(x, graph.integers(*over), keep_dims)
 
     translator.__doc__ = (
         f"Apply ``{op_type}`` over ``axes``: ``(*)`` fp16 | fp32 | int32, in the dtype of ``x``. "
         "Integers wrap; fractions of integers are cut off."
     )
     translates(op_type, spec=f"iOS15.{op_type}")(translator)
+
+
+def _extreme_number(build: Build) -> Build:
+    """Keep nan, which kernels pass over."""
+
+    def extreme(x: Any, axes: Output, keep_dims: bool) -> Any:
+        is_number = nans.all_numbers(x, axes, keep_dims)
+        return op.select(is_number, build(x, axes, keep_dims), graph.floats(np.nan))
+
+    return extreme
 
 
 def _log_sum(x: Output, axes: Output, keep_dims: bool) -> Any:
@@ -54,7 +56,8 @@ def _log_sum(x: Output, axes: Output, keep_dims: bool) -> Any:
 def _log_sum_exp(x: Output, axes: Output, keep_dims: bool) -> Any:
     """Subtract the maximum first, as MIL does: ``exp`` would overflow from 89 on."""
     peak = op.reduce_max(x, axes, True)
-    total = op.log(op.reduce_sum(op.exp(op.subtract(x, peak)), axes, True))
+    below = op.subtract(x, peak).output(0)
+    total = op.log(op.reduce_sum(nans.kept(op.exp(below).output(0), below), axes, True))
     result = op.add(total, peak)
     return result if keep_dims else op.squeeze(result, axes)
 
@@ -109,9 +112,9 @@ _over_axes(op.reduce_l1, "reduce_l1_norm", _integer_l1)
 _over_axes(op.reduce_l2, "reduce_l2_norm", _integer_l2)
 _over_axes(_log_sum, "reduce_log_sum", _integer_log_sum)
 _over_axes(_log_sum_exp, "reduce_log_sum_exp", _integer_log_sum_exp)
-_over_axes(op.reduce_max, "reduce_max", _extreme("max"))
+_over_axes(_extreme_number(op.reduce_max), "reduce_max", _extreme("max"))
 _over_axes(op.reduce_mean, "reduce_mean", integers.reduce_mean)
-_over_axes(op.reduce_min, "reduce_min", _extreme("min"))
+_over_axes(_extreme_number(op.reduce_min), "reduce_min", _extreme("min"))
 _over_axes(op.reduce_prod, "reduce_prod", _integer_prod)
 _over_axes(op.reduce_sum, "reduce_sum", integers.reduce_sum)
 _over_axes(_sum_square, "reduce_sum_square", _integer_sum_square)
