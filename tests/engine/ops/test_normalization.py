@@ -88,6 +88,16 @@ CASES = (
         expect=_lrn,
         why="rank 3",
     ),
+    *(
+        Case(
+            "local_response_norm",
+            {"x": normal(*shape)},
+            {"size": size, "alpha": 0.5},
+            expect=_lrn,
+            why=f"{size} channels of rank {len(shape)}",
+        )
+        for shape, size in (((2, 6, 4, 5), 2), ((2, 6, 4), 4))
+    ),
 )
 
 test_numbers = numbers_of(CASES)

@@ -64,6 +64,20 @@ def _l2(x: Any, kernel_sizes: Any, **rest: Any) -> Any:
     return np.sqrt(_avg(x * x, kernel_sizes, **rest) * np.prod(kernel_sizes))
 
 
+def _ceil_l2(
+    x: Any, kernel_sizes: Any, pad_type: str, strides: Any, pad: Any, ceil_mode: Any
+) -> Any:
+    sums = F.avg_pool2d(
+        torch.from_numpy(x * x),
+        _ints(kernel_sizes),
+        _ints(strides),
+        _symmetric(pad, 2),
+        ceil_mode=True,
+        divisor_override=1,
+    )
+    return np.sqrt(sums.numpy())
+
+
 def _same_max(x: Any, kernel_sizes: Any, pad_type: str, strides: Any) -> Any:
     """Kernel 3, stride 2: SAME pads one element, at the end."""
     padded = np.pad(x, [(0, 0), (0, 0), (0, 1), (0, 1)], constant_values=-np.inf)
@@ -104,6 +118,28 @@ COMMON = (
             "ceil_mode": True,
         },
     ),
+    (
+        "ceil beyond the padding",
+        normal(1, 2, 6, 8),
+        {
+            "kernel_sizes": _a(3, 3),
+            "strides": _a(2, 3),
+            "pad_type": "custom",
+            "pad": _a(1, 1, 1, 1),
+            "ceil_mode": True,
+        },
+    ),
+    (
+        "ceil without a window in the padding",
+        normal(1, 2, 5, 7),
+        {
+            "kernel_sizes": _a(2, 2),
+            "strides": _a(3, 2),
+            "pad_type": "custom",
+            "pad": _a(1, 1, 1, 1),
+            "ceil_mode": True,
+        },
+    ),
 )
 
 CASES = (
@@ -120,6 +156,17 @@ CASES = (
         for why, x, params in COMMON
     ),
     *(Case("l2_pool", {"x": x}, params, why=why, expect=_l2) for why, x, params in COMMON[:2]),
+    *(
+        Case("l2_pool", {"x": abs(x) + 1}, params, why=why, expect=_ceil_l2)
+        for why, x, params in COMMON[4:]
+    ),
+    Case(
+        "avg_pool",
+        {"x": X4},
+        {"kernel_sizes": _a(2, 3), "pad_type": "Valid"},
+        why="any case",
+        expect=_avg,
+    ),
     Case(
         "max_pool",
         {"x": normal(2, 3, 8, 6)},

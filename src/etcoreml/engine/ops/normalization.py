@@ -102,8 +102,20 @@ def l2_norm(x: Output, epsilon: float = 1e-6) -> Any:
 def local_response_norm(
     x: Output, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Any:
-    """Divide by ``(k + alpha / size * sum of squares of `size` neighbouring channels) ** beta``."""
-    return op.lrn(x, graph.integers(1), alpha=alpha, beta=beta, bias=k, size=size)
+    """Divide by ``(k + alpha / size * sum of squares of `size` neighbouring channels) ** beta``.
+
+    Of an even number, one more is before the channel than after it, as torch has it.
+    """
+    if size % 2:
+        return op.lrn(x, graph.integers(1), alpha=alpha, beta=beta, bias=k, size=size)
+    # The kernel takes one channel less.
+    lead = graph.concat([graph.size_of(x, 0), graph.integers(1), graph.size_of(x, 1)], 0)
+    rows = graph.reshape(op.multiply(x, x).output(0), graph.concat([lead, graph.integers(-1)], 0))
+    before, after = [size // 2, 0], [size // 2 - 1, 0]
+    means = op.avg_pool(rows, [1, 1], before, after, [size, 1], False, "floor", "explicit")
+    mean = graph.reshape(graph.output(means), graph.shape_of(x))
+    base = op.add(op.multiply(mean, graph.floats(alpha)), graph.floats(k))
+    return op.divide(x, op.power(base, graph.floats(beta)))
 
 
 def _standardise(x: Output, axes: Any, epsilon: float) -> Any:

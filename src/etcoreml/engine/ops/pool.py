@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from openvino import Output
+from openvino import Output, Type
 from openvino import opset15 as op
 
-from etcoreml.engine import graph
+from etcoreml.engine import graph, nans
 from etcoreml.engine.context import Context
 from etcoreml.engine.ops.conv import padding
 from etcoreml.engine.registry import translates
@@ -36,18 +36,27 @@ def max_pool(
         ceil_mode: Whether a window that starts inside but ends outside counts.
     """
     spatial = len(kernel_sizes)
-    kind, before, after = padding(context, pad_type, pad, spatial)
-    return op.max_pool(
-        x,
-        list(strides or [1] * spatial),
-        [1] * spatial,
-        before,
-        after,
-        list(kernel_sizes),
-        _rounding(ceil_mode),
-        kind,
-        "i32",
-    ).output(0)
+    kind, before, after = padding(context, _pad_type(pad_type), pad, spatial)
+
+    def largest(value: Output) -> Output:
+        pooled = op.max_pool(
+            value,
+            list(strides or [1] * spatial),
+            [1] * spatial,
+            before,
+            after,
+            list(kernel_sizes),
+            _rounding(ceil_mode),
+            kind,
+            "i32",
+        )
+        return graph.output(pooled.output(0))
+
+    if nans.has_none(x):
+        return largest(x)
+    marks = graph.convert(graph.output(op.is_nan(x)), Type.f32)
+    any_nan = op.greater(largest(marks), graph.floats(0))
+    return op.select(any_nan, graph.floats(math.nan), largest(x))
 
 
 @translates("avg_pool", spec="iOS15.avg_pool")
@@ -74,17 +83,24 @@ def avg_pool(
         exclude_padding_from_average: Whether padding counts in the divisor.
     """
     spatial = len(kernel_sizes)
-    kind, before, after = padding(context, pad_type, pad, spatial)
-    return op.avg_pool(
-        x,
-        list(strides or [1] * spatial),
-        before,
-        after,
-        list(kernel_sizes),
-        exclude_padding_from_average,
-        _rounding(ceil_mode),
-        kind,
-    )
+    kind, before, after = padding(context, _pad_type(pad_type), pad, spatial)
+    steps = list(strides or [1] * spatial)
+
+    def mean(value: Output, begin: list[int], end: list[int]) -> Output:
+        excludes = exclude_padding_from_average
+        sizes, rounding = list(kernel_sizes), _rounding(ceil_mode)
+        pooled = op.avg_pool(value, steps, begin, end, sizes, excludes, rounding, kind)
+        return graph.output(pooled)
+
+    if not ceil_mode or exclude_padding_from_average or not any(before + after):
+        return mean(x, before, after)
+    # A window that ends outside the padding is divided by what is inside. OpenVINO divides by what
+    # is inside of the padding that it did itself.
+    y = mean(_padded(x, before, after), [0] * spatial, [0] * spatial)
+    if all(step + end <= size for step, end, size in zip(steps, after, kernel_sizes, strict=True)):
+        return y
+    # A last window that would start in the padding does not count.
+    return _first(y, mean(x, before, after))
 
 
 @translates("l2_pool", spec="iOS15.l2_pool")
@@ -99,8 +115,36 @@ def l2_pool(
 ) -> Any:
     """Square root of the sum of squares over windows; parameters as :func:`max_pool`."""
     squares = op.multiply(x, x).output(0)
-    mean = avg_pool(squares, kernel_sizes, pad_type, context, strides, pad, ceil_mode)
+    plain = avg_pool(squares, kernel_sizes, pad_type, context, strides, pad, ceil_mode)
+    mean = graph.output(plain)
+    if ceil_mode:
+        # As much padding as the last window can need, so that every mean is of whole windows.
+        spatial = len(kernel_sizes)
+        steps = list(strides or [1] * spatial)
+        _, before, after = padding(context, _pad_type(pad_type), pad, spatial)
+        wide = _padded(squares, before, [a + s - 1 for a, s in zip(after, steps, strict=True)])
+        none = [0] * spatial
+        sums = op.avg_pool(wide, steps, none, none, list(kernel_sizes), False, "floor", "explicit")
+        mean = _first(graph.output(sums), mean)
     return op.sqrt(op.multiply(mean, graph.scalar_like(x, math.prod(kernel_sizes))))
+
+
+def _padded(x: Output, before: list[int], after: list[int]) -> Output:
+    """Add zeros around the spatial dimensions."""
+    amounts = (graph.integers(0, 0, *before), graph.integers(0, 0, *after))
+    return graph.output(op.pad(x, *amounts, "constant", graph.floats(0)))
+
+
+def _first(x: Output, like: Output) -> Output:
+    """Cut ``x`` to the shape of ``like``."""
+    rank = graph.rank(x)
+    front, steps = graph.integers(*[0] * rank), graph.integers(*[1] * rank)
+    return graph.output(op.slice(x, front, graph.shape_of(like), steps))
+
+
+def _pad_type(pad_type: str) -> str:
+    """MIL takes the names in any case here, unlike those of convolutions."""
+    return pad_type.lower()
 
 
 def _rounding(ceil_mode: bool) -> str:
