@@ -119,6 +119,16 @@ CASES = (
         )
         for axis in (1, -1, 2)
     ),
+    *(
+        Case(
+            "flatten2d",
+            {"x": np.zeros((2, 0, 3), np.float32)},
+            {"axis": axis},
+            why=f"empty, axis {axis}",
+            expect=lambda x, axis: x.reshape(np.prod(x.shape[:axis]), np.prod(x.shape[axis:])),
+        )
+        for axis in (1, 2)
+    ),
     Case("identity", {"x": X}),
     Case("non_zero", {"x": COUNTS}, why="int32", varies=False),
     Case("non_zero", {"x": TRUTH}, why="bool", varies=False),

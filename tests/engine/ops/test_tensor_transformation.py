@@ -323,3 +323,17 @@ def test_computed_bounds_beyond_an_edge_mean_the_edge(begin: Any, end: Any, shap
     truth = X.copy()
     truth[tuple(slice(*bounds) for bounds in zip(begin.tolist(), end.tolist(), strict=True))] = 1
     np.testing.assert_array_equal(found, truth)
+
+
+@pytest.mark.parametrize("place", [-3, 0, 2])
+def test_one_element_at_a_computed_place(place: int) -> None:
+    inputs = {"x": normal(3), "begin": _a(place), "end": _a(0)}
+    (found,), _ = run(Case("slice_by_index", inputs, {"squeeze_mask": _m(1)}))
+    assert found.shape == ()
+    assert found == inputs["x"][place]
+
+
+def test_squeeze_keeps_a_named_size_that_varies_if_mil_declares_it() -> None:
+    case = Case("squeeze", {"x": normal(1, 3, 1)}, {"axes": _a(0, 2)})
+    (found,), _ = run(case, varies={"x": {0: "batch"}})
+    assert found.shape == (1, 3)

@@ -149,16 +149,22 @@ def flatten2d(x: Output, axis: int = 1) -> Any:
     rank = graph.rank(x)
     position = graph.axis_of(axis, rank)
     sizes = graph.sizes(x)
-    after = sizes[position:]
-    if None not in after:
-        return graph.reshape(x, (-1, math.prod(int(size or 0) for size in after)))
+    parts = (sizes[:position], sizes[position:])
+    if None not in sizes:
+        return graph.reshape(x, [math.prod(int(size or 0) for size in part) for part in parts])
+    if None not in parts[1] and 0 not in parts[1]:
+        return graph.reshape(x, (-1, math.prod(int(size or 0) for size in parts[1])))
     shape = graph.shape_of(x)
-    columns = op.reduce_prod(
-        op.slice(shape, graph.integers(position), graph.integers(rank), graph.integers(1)),
-        graph.integers(0),
-        True,
-    )
-    return op.reshape(x, op.concat([graph.integers(-1), columns], 0), False)
+    ends = ((0, position), (position, rank))
+    columns = [
+        op.reduce_prod(
+            op.slice(shape, graph.integers(start), graph.integers(stop), graph.integers(1)),
+            graph.integers(0),
+            True,
+        ).output(0)
+        for start, stop in ends
+    ]
+    return graph.reshape(x, graph.concat(columns, 0))
 
 
 @translates("identity", spec="iOS15.identity")

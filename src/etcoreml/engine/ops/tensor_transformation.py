@@ -73,13 +73,18 @@ def expand_dims(x: Output, axes: tuple[int, ...]) -> Any:
 
 
 @translates("squeeze", spec="iOS15.squeeze, iOS17.squeeze")
-def squeeze(x: Output, axes: tuple[int, ...] | None = None) -> Any:
-    """Remove dimensions of size one among ``axes`` (all if absent); others are left, as torch."""
+def squeeze(x: Output, context: Context, axes: tuple[int, ...] | None = None) -> Any:
+    """Remove dimensions of size one among ``axes`` (all if absent); others are left, as torch.
+
+    A size that varies counts as one if it was named and the declared rank says that it went.
+    """
     sizes = graph.sizes(x)
     chosen = range(len(sizes)) if axes is None else graph.axes_of(axes, len(sizes))
-    # A size that varies counts as one only if it was named.
-    removable = (1,) if axes is None else (1, None)
-    return graph.squeeze(x, *[axis for axis in chosen if sizes[axis] in removable])
+    ones = [axis for axis in chosen if sizes[axis] == 1]
+    declared = context.declared().shape
+    if axes is not None and (declared is None or len(declared) < len(sizes) - len(ones)):
+        ones = [axis for axis in chosen if sizes[axis] in (1, None)]
+    return graph.squeeze(x, *ones)
 
 
 @translates("reshape", spec="iOS15.reshape, iOS17.reshape")
@@ -176,6 +181,11 @@ def slice_by_index(
     """
     rank = graph.rank(x)
     no = (False,) * rank
+    if rank and all(squeeze_mask or no) and not graph.is_constant(begin):
+        # OpenVINO 2026.4 cannot run a StridedSlice to rank 0 from a computed place.
+        shape = graph.convert(graph.shape_of(x), Type.i64)
+        place = _from_front(graph.convert(begin, Type.i64), shape)
+        return op.gather_nd(x, place)
     return op.strided_slice(
         x,
         begin,
