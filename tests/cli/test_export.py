@@ -58,7 +58,7 @@ def test_callable_with_every_default(
     assert_agrees(path, 48)
     assert outcome.stdout.splitlines() == [
         f"written    net.pte ({path.stat().st_size / 1e3:.3g} kB)",
-        "delegated  4 of 4 nodes (100.0 %) to Core ML",
+        "delegated  4 of 4 nodes (100.0 %) to Core ML, in 1 delegate",
         "",
         "Next: etcoreml run net.pte",
     ]

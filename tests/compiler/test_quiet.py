@@ -8,7 +8,8 @@ import warnings
 
 import pytest
 
-from etcoreml.compiler.quiet import VERBOSE_VARIABLE, quiet, verbose
+from etcoreml.compiler.quiet import quiet
+from etcoreml.imports import VERBOSE_VARIABLE, verbose
 from etcoreml.mil.ct import coremltools
 
 ct = coremltools()

@@ -106,5 +106,6 @@ def test_a_program_that_is_lowered_again_is_forgotten() -> None:
 
 def test_empty() -> None:
     report = DelegationReport()
-    assert str(report) == report.summary() == "0 of 0 nodes delegated to Core ML"
+    assert report.summary() == "0 of 0 nodes to Core ML"
+    assert str(report) == "Delegated: 0 of 0 nodes to Core ML"
     assert json.loads(report.to_json())["programs"] == []

@@ -16,9 +16,9 @@ from tests.partition.test_report import INSIDE, OUTSIDE, two_programs
 def test_every_line() -> None:
     shares = "90.0 % of the FLOPs, 50.0 % of the bytes, in 1 delegate"
     assert str(two_programs()).splitlines() == [
-        f"1 of 3 nodes delegated to Core ML (33.3 %), {shares}",
+        f"Delegated: 1 of 3 nodes (33.3 %) to Core ML, {shares}",
         "",
-        f"method forward: 1 of 2 nodes delegated to Core ML (50.0 %), {shares}",
+        f"method forward: 1 of 2 nodes (50.0 %) to Core ML, {shares}",
         "",
         "Left out of Core ML",
         "  aten.acosh.default: 1 node, 10.0 % of the FLOPs",
@@ -40,7 +40,7 @@ def test_every_line() -> None:
         "Sizes that vary, as they are counted",
         "  s0 = 2",
         "",
-        "program 1: 0 of 1 nodes delegated to Core ML (0.0 %)",
+        "program 1: 0 of 1 node (0.0 %) to Core ML",
         "",
         "Left out of Core ML",
         "  aten._unique2.default: 1 node",

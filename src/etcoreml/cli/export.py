@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from etcoreml.atomic import write_atomic
 from etcoreml.cli import render
+from etcoreml.cli.export_findings import Findings, check_kernels
 from etcoreml.cli.model_source import check_model, exported_program
 from etcoreml.cli.outputs import check_writable
+from etcoreml.cli.voices import libraries, steps
 from etcoreml.errors import UsageError
-from etcoreml.imports import quiet_imports
 
 ComputeUnit = Literal["all", "cpu_only", "cpu_and_gpu", "cpu_and_ne"]
 Precision = Literal["float16", "float32"]
@@ -76,6 +75,27 @@ def export(
     lower_full_graph: Annotated[
         bool, typer.Option(help="Fail unless every op can be delegated.")
     ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write what became of every node, and why: .json, or .txt for people.",
+            show_default=False,
+        ),
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print what stayed outside, why, and what to change.")
+    ] = False,
+    allow_missing_kernels: Annotated[
+        bool,
+        typer.Option(
+            "--allow-missing-kernels",
+            help="Write the .pte even if ExecuTorch has no kernel for an op outside of Core ML.",
+        ),
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show what the libraries below print and warn of.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Lower MODEL to Core ML and write a .pte."""
@@ -85,31 +105,39 @@ def export(
             f"unknown --deployment-target '{deployment_target}'", expected=", ".join(TARGETS)
         )
     check_writable(output, ".pte")
+    if report is not None:
+        check_writable(report, ".json", ".txt")
     check_model(model)
     timings: dict[str, float] = {}
-    with render.stage("Loading torch, executorch and coremltools", timings, "import"):
-        with quiet_imports():
-            from executorch.exir import to_edge_transform_and_lower
+    with libraries(verbose):
+        with render.stage("Loading torch, executorch and coremltools", timings, "import"):
+            from etcoreml.cli.lowering import lower, serialised
+            from etcoreml.partition import CoreMLPartitioner
 
-        from etcoreml.partition import CoreMLPartitioner
-
-        compile_specs = _compile_specs(compute_unit, deployment_target, precision, model_type)
-        partitioner = CoreMLPartitioner(
-            skip_ops_for_coreml_delegation=skip_op or None,
-            compile_specs=compile_specs,
-            take_over_mutable_buffer=take_over_mutable_buffer,
-            take_over_constant_data=take_over_constant_data,
-            lower_full_graph=lower_full_graph,
-        )
-    with render.stage(f"Exporting {model}", timings, "export"):
-        program = exported_program(model)
-    with render.stage("Lowering to Core ML", timings, "lower"):
-        lowered = to_edge_transform_and_lower(program, partitioner=[partitioner])
-        _check_skipped(skip_op or [], program, partitioner.report)
-    with render.stage(f"Writing {output}", timings, "write"):
-        executorch_program = lowered.to_executorch()
-        write_atomic(output, executorch_program.write_to_file)
-    _report(model, output, partitioner.report, timings, json)
+            compile_specs = _compile_specs(compute_unit, deployment_target, precision, model_type)
+            partitioner = CoreMLPartitioner(
+                skip_ops_for_coreml_delegation=skip_op or None,
+                compile_specs=compile_specs,
+                take_over_mutable_buffer=take_over_mutable_buffer,
+                take_over_constant_data=take_over_constant_data,
+                lower_full_graph=lower_full_graph,
+            )
+        with render.stage(f"Exporting {model}", timings, "export"):
+            program = exported_program(model)
+        findings = Findings(model, partitioner.report, report, explain, json)
+        with findings.shown_on_failure():
+            with (
+                render.stage("Lowering to Core ML", timings, "lower") as say,
+                steps(say, printed=verbose),
+            ):
+                lowered = lower(model, program, partitioner)
+                _check_skipped(skip_op or [], program, partitioner.report)
+                if not allow_missing_kernels:
+                    check_kernels(model, partitioner.report)
+            with render.stage(f"Writing {output}", timings, "write"):
+                write = serialised(model, lowered)
+                findings.write_with(output, write)
+    findings.print(output, timings)
 
 
 def _compile_specs(
@@ -145,43 +173,3 @@ def _check_skipped(skipped: list[str], program: Any, report: Any) -> None:
         render.print_note(
             f"ExecuTorch took {name} apart, and Core ML gets its parts unless --skip-op names them"
         )
-
-
-def _report(
-    model: str, output: Path, report: Any, timings: dict[str, float], as_json: bool
-) -> None:
-    delegated, total = len(report.delegated), len(report)
-    share = f"{100 * delegated / max(total, 1):.1f} %"
-    nbytes = output.stat().st_size
-    if as_json:
-        render.print_json(
-            {
-                "model": model,
-                "output": str(output),
-                "nbytes": nbytes,
-                "nodes": total,
-                "nodes_delegated": delegated,
-                "left_out": [
-                    {"node": each.node, "op": each.op, "reason": each.reason}
-                    for each in report.left_out
-                ],
-                "seconds": {name: round(value, 3) for name, value in timings.items()},
-            }
-        )
-        return
-    render.print_facts(
-        [
-            ("written", f"{output} ({render.megabytes(nbytes)})"),
-            (
-                "delegated",
-                f"{delegated} of {total} nodes ({share}) to Core ML",
-            ),
-        ]
-    )
-    if report.left_out:
-        render.print_table(
-            "Left out of Core ML",
-            ("op", "node", "reason"),
-            [(each.op, each.node, each.reason) for each in report.left_out],
-        )
-    typer.echo(f"\nNext: etcoreml run {shlex.quote(str(output))}")

@@ -52,7 +52,7 @@ def exported_program(model: str) -> Any:
         try:
             return torch.export.load(model)
         except Exception as error:  # torch.export.load raises whatever its unpickling meets
-            raise _export_error(f"cannot load '{model}'", error) from error
+            raise export_error(f"cannot load '{model}'", error) from error
     module, inputs, dynamic_shapes = _build(model)
     printed = io.StringIO()
     try:
@@ -60,7 +60,7 @@ def exported_program(model: str) -> Any:
         with contextlib.redirect_stderr(printed):
             program = torch.export.export(module.eval(), inputs, dynamic_shapes=dynamic_shapes)
     except Exception as error:  # torch.export raises whatever the model's code raises
-        raise _export_error(f"torch.export refuses '{model}'", error) from error
+        raise export_error(f"torch.export refuses '{model}'", error) from error
     sys.stderr.write(printed.getvalue())
     return program
 
@@ -75,7 +75,7 @@ def _build(model: str) -> tuple[Any, tuple[Any, ...], Any]:
     except EtCoreMLError:
         raise
     except Exception as error:  # the user's code raises whatever it likes
-        raise _export_error(f"'{model}' cannot be built", error) from error
+        raise export_error(f"'{model}' cannot be built", error) from error
     if (
         not isinstance(result, tuple)
         or len(result) not in (2, 3)
@@ -103,7 +103,7 @@ def _imported(model: str) -> Any:
     except ModuleNotFoundError as error:
         raise UsageError(f"cannot import '{model}': {error}") from error
     except Exception as error:  # a module runs any code while it is imported
-        raise _export_error(f"'{name}' cannot be imported", error) from error
+        raise export_error(f"'{name}' cannot be imported", error) from error
     function = getattr(module, attribute, None)
     if not callable(function):
         raise UsageError(f"module '{name}' has no callable '{attribute}'")
@@ -116,7 +116,7 @@ def _described(result: Any) -> str:
     return type(result).__name__
 
 
-def _export_error(what: str, error: Exception) -> ExportError:
+def export_error(what: str, error: Exception) -> ExportError:
     """Return an error with the first line of ``error``: torch's own go on for pages."""
     lines = str(error).strip().splitlines()
     first = f": {lines[0].rstrip()}" if lines else ""

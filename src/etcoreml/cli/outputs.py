@@ -8,21 +8,23 @@ from pathlib import Path
 from etcoreml.errors import UsageError
 
 
-def check_writable(path: Path, suffix: str) -> None:
+def check_writable(path: Path, *suffixes: str) -> None:
     """Check that a file can be created or replaced.
 
     Args:
         path: The file.
-        suffix: What its name has to end with.
+        suffixes: What its name has to end with, one of these.
 
     Raises:
         UsageError: It cannot, or has another suffix.
     """
     if path.is_dir():
         raise UsageError(f"cannot write '{path}': it is a directory")
-    if path.suffix != suffix:
+    if path.suffix not in suffixes:
         raise UsageError(
-            f"cannot write '{path}'", found=path.suffix or "no suffix", expected=f"a {suffix} file"
+            f"cannot write '{path}'",
+            found=path.suffix or "no suffix",
+            expected=f"a {' or '.join(suffixes)} file",
         )
     if not path.parent.is_dir():
         raise UsageError(f"cannot write '{path}': there is no directory '{path.parent}'")

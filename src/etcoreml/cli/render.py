@@ -10,7 +10,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import typer
@@ -49,6 +49,16 @@ def print_error(error: EtCoreMLError) -> None:
 def print_note(note: str) -> None:
     """Print a remark to standard error."""
     typer.echo(f"note: {note}", err=True)
+
+
+def print_text(text: str) -> None:
+    """Print lines as they are; those without indentation are headings."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    for line in text.splitlines():
+        console.print(Text(line, style="" if line.startswith(" ") else "bold"))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -93,7 +103,7 @@ def runs_here(missing: Sequence[str]) -> str:
 @contextlib.contextmanager
 def stage(
     what: str, timings: dict[str, float] | None = None, key: str = "", *, still: bool = False
-) -> Iterator[None]:
+) -> Iterator[Callable[[str], None]]:
     """Show that ``what`` is under way, and how long it took, on standard error.
 
     What the body prints goes to standard error too, where it cannot spoil a report.
@@ -103,16 +113,20 @@ def stage(
         timings: Receives the seconds under ``key``.
         key: Name of the stage in ``timings``.
         still: Draw nothing while the body runs, where drawing would disturb what it measures.
+
+    Yields:
+        A function that says what the stage is at.
     """
     from rich.console import Console
+    from rich.markup import escape
 
     console = Console(stderr=True, highlight=False)
     start = time.perf_counter()
     if still and console.is_terminal:
         console.print(f"{what} ...", end="\r", markup=False)
-    progress = contextlib.nullcontext() if still else console.status(f"{what} ...")
-    with contextlib.redirect_stdout(sys.stderr), progress:
-        yield
+    status = console.status(f"{what} ...")
+    with contextlib.redirect_stdout(sys.stderr), contextlib.nullcontext() if still else status:
+        yield lambda step: status.update(f"{what}: {escape(step)} ...")
     seconds = time.perf_counter() - start
     if timings is not None:
         timings[key or what] = seconds

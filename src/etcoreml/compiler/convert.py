@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,6 +31,8 @@ from etcoreml.errors import CompileSpecError, DeploymentTargetError, EtCoreMLErr
 from etcoreml.mil.ct import coremltools
 
 ct = coremltools()
+
+_LOGGER = logging.getLogger(__name__)
 
 # coremltools keeps names, scopes and converters in process-wide tables.
 _CONVERSION = threading.RLock()
@@ -58,6 +61,8 @@ def converted(program: ExportedProgram, options: Options) -> Iterator[tuple[MilM
         LowerError: coremltools failed, or the model cannot serve as a delegate.
     """
     _check_options(options)
+    calls = sum(node.op == "call_function" for node in program.graph.nodes)
+    _LOGGER.info("converting %d node%s", calls, "" if calls == 1 else "s")
     _check_initial_state(program)
     if expand(program.graph):
         program.graph.eliminate_dead_code()

@@ -10,16 +10,15 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+from etcoreml.imports import VERBOSE_VARIABLE as VERBOSE_VARIABLE
+from etcoreml.imports import verbose as verbose
 from etcoreml.mil.ct import coremltools
-
-VERBOSE_VARIABLE = "ETCOREML_VERBOSE"
 
 # The modules that hold a reference to tqdm, verified with coremltools 9.0.
 _BAR_MODULES = (
@@ -29,11 +28,6 @@ _BAR_MODULES = (
     "coremltools.optimize.coreml._quantization_passes",
 )
 _BAR_NAMES = ("tqdm", "_tqdm")
-
-
-def verbose() -> bool:
-    """Whether the environment asks for coremltools' own output."""
-    return os.environ.get(VERBOSE_VARIABLE, "") not in ("", "0")
 
 
 @contextlib.contextmanager

@@ -75,7 +75,7 @@ def advice(
     found = newer or REPLACEMENTS.get(op) or _by_reason(reason)
     if not lacks_kernel:
         return found
-    return f"{found or 'rewrite that line without the op'}, {_NO_KERNEL}"
+    return f"{found or 'rewrite that line without the op'}; {_NO_KERNEL}"
 
 
 def _by_reason(reason: str) -> str | None:

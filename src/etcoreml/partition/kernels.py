@@ -7,7 +7,6 @@ installed executorch registers a kernel for it. An app may link kernels of its o
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +20,6 @@ from etcoreml.partition.report_text import place
 
 if TYPE_CHECKING:
     from etcoreml.partition.report import Decision
-
-_LOGGER = logging.getLogger(__name__)
 
 # Removed from a program before it is written.
 _CHECKS = frozenset(
@@ -67,16 +64,6 @@ def missing_kernels(decisions: Iterable[Decision]) -> str | None:
         return None
     what = "Core ML does not take these ops, and ExecuTorch has no kernel to run them outside:"
     return "\n".join((what, *lines))
-
-
-def warn_of_missing_kernels(decisions: Iterable[Decision]) -> None:
-    """Log which kernels a program will miss: ExecuTorch says so when it is loaded, or not at all.
-
-    It is no error here, since an app may link kernels of its own.
-    """
-    text = missing_kernels(decisions)
-    if text is not None:
-        _LOGGER.warning("%s", text)
 
 
 def is_bookkeeping(node: Node) -> bool:

@@ -31,7 +31,7 @@ from etcoreml.partition.buffers import claim_buffers, initial_values
 from etcoreml.partition.dialect import make_acceptable, refused_ops
 from etcoreml.partition.doubt import is_doubtful
 from etcoreml.partition.interface import constant_names, offences, wide_constants
-from etcoreml.partition.kernels import warn_of_missing_kernels
+from etcoreml.partition.kernels import missing_kernels
 from etcoreml.partition.newer_target import NewerTarget
 from etcoreml.partition.node import op_name, results
 from etcoreml.partition.record import Outcome, method_under_way, record
@@ -92,6 +92,7 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
         )
         self._skipped = frozenset(map(str.lower, self.skip_ops_for_coreml_delegation))
         self._programs = 0
+        self._warned: set[str] = set()
         self._not_zero: frozenset[str] = frozenset()
         # ExecuTorch asks four times about every program.
         self._kept: MutableMapping[ExportedProgram, list[torch._ops.OpOverload]] = (
@@ -182,6 +183,7 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
         """
         claim(CoreMLBackend)
         _warn_of_decomposed_workflow()
+        _LOGGER.info("choosing among %d nodes", len(exported_program.graph.nodes))
         reasons, partitions = self._propose(exported_program)
         tags = {}
         for partition in partitions:
@@ -260,7 +262,11 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
                 + (f"; and {len(left_out) - 5} more" if len(left_out) > 5 else ""),
                 hint="Set lower_full_graph=False to run them outside, or rewrite the model.",
             )
-        warn_of_missing_kernels(decisions)
+        missing = missing_kernels(decisions)
+        if missing is not None and missing not in self._warned:
+            # No error: an app may link kernels of its own.
+            self._warned.add(missing)
+            _LOGGER.warning("%s", missing)
 
 
 class _Support(OperatorSupportBase):  # type: ignore[misc] # torch is untyped

@@ -26,13 +26,15 @@ _CODE_WIDTH = 70
 
 def summary(totals: Totals) -> str:
     """Return the shares in one line."""
-    text = f"{totals.nodes_delegated} of {totals.nodes} nodes delegated to Core ML"
+    text = f"{totals.nodes_delegated} of {_count(totals.nodes, 'node')}"
     if totals.nodes:
         text += f" ({percent(totals.nodes_delegated, totals.nodes)})"
-    if totals.flops:
-        text += f", {percent(totals.flops_delegated, totals.flops)} of the FLOPs"
-    if totals.nbytes:
-        text += f", {percent(totals.nbytes_delegated, totals.nbytes)} of the bytes"
+    text += " to Core ML"
+    if totals.nodes_delegated not in (0, totals.nodes):
+        if totals.flops:
+            text += f", {percent(totals.flops_delegated, totals.flops)} of the FLOPs"
+        if totals.nbytes:
+            text += f", {percent(totals.nbytes_delegated, totals.nbytes)} of the bytes"
     if totals.delegates:
         text += f", in {_count(totals.delegates, 'delegate')}"
     return text
@@ -40,7 +42,7 @@ def summary(totals: Totals) -> str:
 
 def as_text(report: DelegationReport) -> str:
     """Return a report as lines; headings have no indentation."""
-    lines = [report.summary()]
+    lines = [f"Delegated: {report.summary()}"]
     for program in report.programs:
         nodes = [each for each in report if each.program == program.index]
         if len(report.programs) > 1:
