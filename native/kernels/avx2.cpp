@@ -21,17 +21,20 @@ struct Vec {
   static Vec load(const float* p) { return {_mm256_loadu_ps(p)}; }
   static Vec broadcast(float f) { return {_mm256_set1_ps(f)}; }
   static Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+  static Vec add(Vec a, Vec b) { return {_mm256_add_ps(a.v, b.v)}; }
   static Vec subtract(Vec a, Vec b) { return {_mm256_sub_ps(a.v, b.v)}; }
   static Vec multiply(Vec a, Vec b) { return {_mm256_mul_ps(a.v, b.v)}; }
   void store(float* p) const { _mm256_storeu_ps(p, v); }
-  float sum() const {
-    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+  Vec rounded_to_half() const {
+    return {_mm256_cvtph_ps(_mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT))};
   }
 
   static Vec load_half(const uint8_t* p) {
     return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+  }
+  static Vec load_int8(const uint8_t* p) {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+    return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes))};
   }
   static Words load_words(const uint8_t* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
@@ -44,38 +47,18 @@ struct Vec {
                              _mm256_permutevar8x32_ps(table.high, index), high)};
   }
   static Table load_table(const float* p) { return Table(p); }
-  // One number for each `block` columns, a lane holding eight.
-  static Vec per_block(const float* p, size_t block) {
-    if (block >= 8 * kWidth) return broadcast(*p);
-    float values[8];
-    for (size_t i = 0; i < 8; ++i) values[i] = p[i * 8 / block];
-    return load(values);
+
+  // Vectors of outputs that few rows of x are multiplied with at once.
+  static constexpr size_t at_once(size_t rows, bool is_scaled) {
+    return (rows == 1 ? 8 : rows == 2 ? 4 : 2) / (is_scaled ? 2 : 1);
   }
 };
 
-// to[i][j] = from[j][i] of 8 x 8 numbers.
-void transpose(const float* from, size_t from_stride, float* to, size_t to_stride) {
-  __m256 r[8], t[8];
-  for (int i = 0; i < 8; ++i) r[i] = _mm256_loadu_ps(from + i * from_stride);
-  for (int i = 0; i < 8; i += 2) {
-    t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
-    t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
-  }
-  for (int i = 0; i < 8; i += 4) {
-    r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
-    r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xEE);
-    r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
-    r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xEE);
-  }
-  for (int i = 0; i < 4; ++i) {
-    _mm256_storeu_ps(to + i * to_stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
-    _mm256_storeu_ps(to + (i + 4) * to_stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
-  }
-}
+constexpr size_t kTileRows = 6;
 
 #include "tiles.inc"
 
-constexpr Kernels kKernels{"avx2", kGroup, kPanelRows, spread, pack, few, many};
+constexpr Kernels kKernels{"avx2", few, many};
 
 }  // namespace
 

@@ -8,21 +8,45 @@
 namespace etcoreml {
 namespace {
 
-constexpr size_t kHalfInputs = 3;
-constexpr size_t kIndexInputs = 5;  // without offset
+// Inputs after x, weights and bias.
+constexpr size_t kScale = 3;
+constexpr size_t kTable = 4;
+
+struct Known {
+  const char* name;
+  kernels::Format format;
+  size_t unit;        // columns stored together
+  size_t unit_bytes;  // of one output
+  size_t inputs;      // without offset
+};
+
+constexpr Known kFormats[] = {
+    {"fp16", kernels::Format::kHalf, 1, 2, kScale},
+    {"int8", kernels::Format::kInt8, 1, 1, kScale + 1},
+    {"index4", kernels::Format::kIndex4, kernels::kIndicesPerWord, 4, kTable + 1},
+};
+
+const Known* find(const std::string& name) {
+  for (const auto& each : kFormats) {
+    if (name == each.name) return &each;
+  }
+  return nullptr;
+}
+
+size_t blocks_of(size_t size, size_t block) { return (size + block - 1) / block; }
 
 size_t size(const ov::Tensor& tensor, size_t axis) { return tensor.get_shape()[axis]; }
 
 }  // namespace
 
 void CompressedLinear::validate_and_infer_types() {
-  const bool is_half = format_ == "fp16";
-  NODE_VALIDATION_CHECK(this, is_half || format_ == "index4", "unknown format ", format_);
-  const bool has_offset = !is_half && get_input_size() == kIndexInputs + 1;
-  NODE_VALIDATION_CHECK(
-      this, get_input_size() == (is_half ? kHalfInputs : kIndexInputs) + (has_offset ? 1 : 0),
-      "wrong number of inputs");
-  NODE_VALIDATION_CHECK(this, columns_ > 0 && (is_half || block_ > 0), "wrong sizes");
+  const Known* const known = find(format_);
+  NODE_VALIDATION_CHECK(this, known != nullptr, "unknown format ", format_);
+  const bool is_scaled = known->inputs > kScale;
+  const bool has_offset = is_scaled && get_input_size() == known->inputs + 1;
+  NODE_VALIDATION_CHECK(this, get_input_size() == known->inputs + (has_offset ? 1 : 0),
+                        "wrong number of inputs");
+  NODE_VALIDATION_CHECK(this, columns_ > 0 && block_ > 0, "wrong sizes");
   for (size_t i = 0; i < get_input_size(); ++i) {
     const auto expected = i == 1 ? ov::element::u8 : ov::element::f32;
     NODE_VALIDATION_CHECK(this, get_input_element_type(i) == expected, "wrong type of input ", i);
@@ -30,22 +54,26 @@ void CompressedLinear::validate_and_infer_types() {
                           "the shape of input ", i, " varies");
   }
   const auto columns = static_cast<size_t>(columns_);
-  const auto padding = kernels::kIndexPadding;
-  const size_t padded = (columns + padding - 1) / padding * padding;
-  const size_t row = is_half ? columns * 2 : padded / 2;
   const size_t outputs = get_input_shape(2).at(0);
-  NODE_VALIDATION_CHECK(this, get_input_shape(1) == ov::Shape({outputs, row}), "wrong weights");
-  if (!is_half) {
+  const size_t panels = blocks_of(outputs, kernels::kPanel);
+  const size_t bytes = blocks_of(columns, known->unit) * known->unit_bytes * kernels::kPanel;
+  NODE_VALIDATION_CHECK(this, get_input_shape(1) == ov::Shape({panels, bytes}), "wrong weights");
+  if (is_scaled) {
     const auto block = static_cast<size_t>(block_);
-    const bool is_power = block >= 8 && (block & (block - 1)) == 0;
-    NODE_VALIDATION_CHECK(this, block % padding == 0 || (block < padding && is_power),
+    NODE_VALIDATION_CHECK(this, block % kernels::kIndicesPerWord == 0 || block >= columns,
                           "wrong size of a block: ", block);
-    const ov::Shape blocks{outputs, (padded + block - 1) / block};
-    const size_t tables = get_input_shape(3).at(0);
-    NODE_VALIDATION_CHECK(this, tables > 0 && outputs % tables == 0, "wrong number of tables");
-    NODE_VALIDATION_CHECK(this, get_input_shape(3) == ov::Shape({tables, 16}), "wrong tables");
-    NODE_VALIDATION_CHECK(this, get_input_shape(4) == blocks, "wrong scales");
-    NODE_VALIDATION_CHECK(this, !has_offset || get_input_shape(5) == blocks, "wrong offsets");
+    const ov::Shape blocks{panels, blocks_of(columns, block), kernels::kPanel};
+    NODE_VALIDATION_CHECK(this, get_input_shape(kScale) == blocks, "wrong scales");
+    NODE_VALIDATION_CHECK(this, !has_offset || get_input_shape(known->inputs) == blocks,
+                          "wrong offsets");
+  }
+  if (known->inputs > kTable) {
+    const size_t tables = get_input_shape(kTable).at(0);
+    NODE_VALIDATION_CHECK(
+        this, tables == 1 || (tables > 1 && outputs % (tables * kernels::kTableSize) == 0),
+        "wrong number of tables");
+    NODE_VALIDATION_CHECK(this, get_input_shape(kTable) == ov::Shape({tables, kernels::kTableSize}),
+                          "wrong tables");
   }
   auto shape = get_input_partial_shape(0);
   NODE_VALIDATION_CHECK(this, shape.rank().is_static() && shape.rank().get_length() > 0,
@@ -62,6 +90,7 @@ std::shared_ptr<ov::Node> CompressedLinear::clone_with_new_inputs(
   copy->format_ = format_;
   copy->columns_ = columns_;
   copy->block_ = block_;
+  copy->rounds_ = rounds_;
   copy->set_arguments(inputs);
   copy->constructor_validate_and_infer_types();
   return copy;
@@ -71,6 +100,7 @@ bool CompressedLinear::visit_attributes(ov::AttributeVisitor& visitor) {
   visitor.on_attribute("format", format_);
   visitor.on_attribute("columns", columns_);
   visitor.on_attribute("block", block_);
+  visitor.on_attribute("rounds", rounds_);
   return true;
 }
 
@@ -90,14 +120,15 @@ bool CompressedLinear::evaluate(ov::TensorVector& outputs, const ov::TensorVecto
   p.y = outputs[0].data<float>();
   p.bias = inputs[2].data<const float>();
   p.weights = inputs[1].data<const uint8_t>();
-  p.format = kernels::Format::kHalf;
-  if (format_ == "index4") {
-    p.format = kernels::Format::kIndex4;
-    p.table = inputs[3].data<const float>();
-    p.rows_per_table = p.outputs / size(inputs[3], 0);
-    p.scale = inputs[4].data<const float>();
-    p.offset = inputs.size() > kIndexInputs ? inputs[5].data<const float>() : nullptr;
-    p.block = static_cast<size_t>(block_);
+  const Known& known = *find(format_);
+  p.format = known.format;
+  p.block = static_cast<size_t>(block_);
+  p.rounds = rounds_;
+  if (known.inputs > kScale) p.scale = inputs[kScale].data<const float>();
+  if (inputs.size() > known.inputs) p.offset = inputs[known.inputs].data<const float>();
+  if (known.inputs > kTable) {
+    p.table = inputs[kTable].data<const float>();
+    p.rows_per_table = p.outputs / size(inputs[kTable], 0);
   }
   kernels::run(p);
   return true;

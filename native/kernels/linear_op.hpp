@@ -7,9 +7,9 @@
 
 namespace etcoreml {
 
-// Inputs: x (..., columns) f32; weights (outputs, bytes of a row) u8; bias (outputs,) f32; of
-// format "index4" also table (T, 16), scale (outputs, blocks) and, maybe, offset, of that shape,
-// all f32.
+// Inputs: x (..., columns) f32; weights (panels, bytes of a panel) u8; bias (outputs,) f32; of the
+// formats "int8" and "index4" also scale (panels, blocks, 32) f32; of "index4" table (T, 16) f32;
+// of both, maybe, offset as scale.
 // Output: (..., outputs) f32.
 //
 // The weights are declared as bytes because the plugin would turn constants of type f16 into f32.
@@ -28,7 +28,8 @@ class CompressedLinear : public ov::op::Op {
  private:
   std::string format_ = "fp16";
   int64_t columns_ = 0;
-  int64_t block_ = 0;  // columns that share a scale
+  int64_t block_ = 0;    // columns that share a scale
+  bool rounds_ = false;  // each weight to fp16
 };
 
 }  // namespace etcoreml

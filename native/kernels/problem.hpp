@@ -6,13 +6,18 @@
 
 namespace etcoreml::kernels {
 
+// What the weights are, before the scales of their blocks.
 enum class Format {
-  kHalf,    // IEEE fp16, `columns` to a row
-  kIndex4,  // indices of 4 bits, low nibble first, rows padded to a multiple of kIndexPadding
+  kHalf,    // IEEE fp16, without scales
+  kInt8,    // signed bytes
+  kIndex4,  // indices of 4 bits into a table, 8 to a word, the first in the lowest bits
 };
 
-// Elements; the largest group of columns that any of the kernels decodes at once.
-constexpr size_t kIndexPadding = 128;
+// Outputs whose weights lie side by side: column after column, the units of kPanel outputs are
+// stored together. A unit is one weight, or one word of indices.
+constexpr size_t kPanel = 32;
+constexpr size_t kIndicesPerWord = 8;
+constexpr size_t kTableSize = 16;
 
 // y = x W' + bias, all of x and y being f32 and dense.
 struct Problem {
@@ -23,38 +28,32 @@ struct Problem {
   float* y;
   const float* bias;  // (outputs,)
   Format format;
-  const uint8_t* weights;
-  // Of kIndex4: W[n, k] = (table[n / rows_per_table][index] - offset[n, k / block]) * scale[...].
-  const float* table;    // (outputs / rows_per_table, 16)
-  const float* scale;    // (outputs, padded columns / block, rounded up)
-  const float* offset;   // as scale; null for zero
-  size_t rows_per_table;
-  size_t block;  // 8 to 64 and a power of two, or a multiple of kIndexPadding
+  const uint8_t* weights;  // (panels, units, kPanel)
+  // Where there are scales, W[n, k] = (value - offset[n, k / block]) * scale[n, k / block].
+  const float* scale;   // (panels, blocks, kPanel)
+  const float* offset;  // as scale; null for zero
+  size_t block;         // a multiple of kIndicesPerWord, or at least `columns`
+  bool rounds;          // each W[n, k] to fp16
+  // Of kIndex4: the value is table[n / rows_per_table][index].
+  const float* table;     // (outputs / rows_per_table, kTableSize)
+  size_t rows_per_table;  // a multiple of kTableSize, or `outputs`
 };
 
-// The steps of one instruction set. x is first spread: copied with its columns in the order in
-// which weights are decoded, and padded with zeros. Few rows of x are multiplied as they are; more
-// are packed into panels, so that a vector holds one column of several rows.
+// The steps of one instruction set, for outputs from a panel's first to a panel's last.
 struct Kernels {
   const char* name;
-  size_t group;       // columns are padded to multiples of this
-  size_t panel_rows;  // rows of x in a panel
-  void (*spread)(const Problem&, size_t first_row, size_t rows, float* spread);
-  void (*pack)(const float* spread, size_t rows, size_t columns, size_t panel, float* packed);
-  void (*few)(const Problem&, size_t first_row, size_t rows, const float* spread,
-              size_t first_output, size_t end_output);
-  // `scratch` holds kScratch floats.
-  void (*many)(const Problem&, size_t first_row, size_t rows, const float* packed,
-               size_t first_output, size_t end_output, float* scratch);
+  // For at most kFewRows rows of x; reads each weight once.
+  void (*few)(const Problem&, size_t first_output, size_t end_output);
+  // For at most kRowBlock rows; expands each weight once, into `scratch` of kScratch floats.
+  void (*many)(const Problem&, size_t first_row, size_t rows, size_t first_output,
+               size_t end_output, float* scratch);
 };
 
-constexpr size_t kFewRows = 16;       // rows of x multiplied without packing, at most
-constexpr size_t kRowBlock = 256;       // rows of x packed at once
-constexpr size_t kOutputBlock = 96;   // outputs that one task computes, at most
-constexpr size_t kColumnBlock = 384;  // columns whose panels stay in the L2 cache
-constexpr size_t kTileRows = 12;      // outputs of a register tile, at most
-constexpr size_t kTileStride = kColumnBlock + 16;  // keeps a tile's rows out of one cache set
-constexpr size_t kScratch = kOutputBlock * kRowBlock + kTileRows * kTileStride;
+constexpr size_t kFewRows = 4;
+constexpr size_t kRowBlock = 256;
+constexpr size_t kColumnBlock = 384;               // columns expanded at once
+constexpr size_t kCopyStride = kColumnBlock + 16;  // keeps rows out of one cache set
+constexpr size_t kScratch = (kColumnBlock + kRowBlock) * kPanel + kRowBlock * kCopyStride;
 
 const Kernels* avx512_kernels();
 const Kernels* avx2_kernels();

@@ -1,5 +1,7 @@
 // Divides a problem among threads and calls the kernels of this CPU.
+#include <oneapi/tbb/blocked_range.h>
 #include <oneapi/tbb/parallel_for.h>
+#include <oneapi/tbb/partitioner.h>
 #include <oneapi/tbb/task_arena.h>
 
 #include <algorithm>
@@ -35,42 +37,55 @@ class Buffer {
   size_t floats_ = 0;
 };
 
-thread_local Buffer spread_buffer, packed_buffer, scratch_buffer;
+thread_local Buffer scratch_buffer;
 
 size_t blocks_of(size_t size, size_t block) { return (size + block - 1) / block; }
 
+// Pieces of work that threads take as they get done: small, that none waits long for another.
 template <class Body>
 void parallel(size_t tasks, const Body& body) {
   if (tasks == 1) return body(0);
-  tbb::parallel_for(size_t{0}, tasks, body);
+  tbb::parallel_for(
+      tbb::blocked_range<size_t>(0, tasks),
+      [&](const tbb::blocked_range<size_t>& range) {
+        for (size_t i = range.begin(); i < range.end(); ++i) body(i);
+      },
+      tbb::simple_partitioner());
 }
 
-void run_rows(const Kernels& k, const Problem& p, size_t first_row, size_t rows) {
-  const size_t columns = blocks_of(p.columns, k.group) * k.group;
-  const float* spread = p.x + first_row * columns;
-  if (p.format != Format::kHalf || p.columns != columns) {
-    float* const copy = spread_buffer.reserve(rows * columns);
-    k.spread(p, first_row, rows, copy);
-    spread = copy;
-  }
-  const auto threads = static_cast<size_t>(tbb::this_task_arena::max_concurrency());
-  if (rows <= kFewRows) {
-    // Enough tasks to even out threads of different speed.
-    const size_t tasks = threads == 1 ? 1 : std::min(threads * 4, blocks_of(p.outputs, 32));
-    return parallel(tasks, [&](size_t i) {
-      const size_t step = blocks_of(blocks_of(p.outputs, tasks), 8) * 8;
-      const size_t first = std::min(i * step, p.outputs);
-      k.few(p, first_row, rows, spread, first, std::min(first + step, p.outputs));
-    });
-  }
-  const size_t panels = blocks_of(rows, k.panel_rows);
-  float* const packed = packed_buffer.reserve(panels * k.panel_rows * columns);
-  parallel(panels, [&](size_t i) { k.pack(spread, rows, columns, i, packed); });
-  const size_t tasks = blocks_of(p.outputs, kOutputBlock);
-  parallel(tasks, [&](size_t i) {
-    float* const scratch = scratch_buffer.reserve(kScratch);
-    k.many(p, first_row, rows, packed, p.outputs * i / tasks, p.outputs * (i + 1) / tasks,
-           scratch);
+// Panels of outputs divided into at most `most` tasks of at least `least` panels.
+struct Division {
+  size_t outputs, panels, tasks;
+
+  Division(size_t outputs, size_t least, size_t most)
+      : outputs(outputs),
+        panels(blocks_of(outputs, kPanel)),
+        tasks(std::max<size_t>(1, std::min(panels / least, most))) {}
+
+  size_t begin(size_t i) const { return std::min(panels * i / tasks * kPanel, outputs); }
+};
+
+constexpr size_t kTasksPerThread = 8;
+constexpr size_t kFewPanels = 4;    // as many streams from memory at once
+constexpr size_t kManyPanels = 2;
+constexpr size_t kMostPanels = 8;   // rows of x come from the cache once for so many
+
+void run_few(const Kernels& k, const Problem& p, size_t threads) {
+  const Division division(p.outputs, kFewPanels, threads == 1 ? 1 : threads * kTasksPerThread);
+  parallel(division.tasks, [&](size_t i) { k.few(p, division.begin(i), division.begin(i + 1)); });
+}
+
+void run_many(const Kernels& k, const Problem& p, size_t threads) {
+  const size_t row_blocks = blocks_of(p.rows, kRowBlock);
+  const size_t panels = blocks_of(p.outputs, kPanel);
+  const size_t most = std::max(blocks_of(panels, kMostPanels),
+                               threads == 1 ? 1 : blocks_of(threads * kTasksPerThread, row_blocks));
+  const Division division(p.outputs, kManyPanels, most);
+  parallel(row_blocks * division.tasks, [&](size_t i) {
+    const size_t block = i / division.tasks, part = i % division.tasks;
+    const size_t row = p.rows * block / row_blocks, end = p.rows * (block + 1) / row_blocks;
+    k.many(p, row, end - row, division.begin(part), division.begin(part + 1),
+           scratch_buffer.reserve(kScratch));
   });
 }
 
@@ -117,15 +132,11 @@ bool use(const char* name) {
 
 void run(const Problem& p) {
   if (p.rows == 0 || p.outputs == 0) return;
-  // The buffers are this thread's: it must not begin another inference while it waits.
-  tbb::this_task_arena::isolate([&] {
-    const Kernels& k = *chosen().load();
-    const size_t blocks = blocks_of(p.rows, kRowBlock);
-    const size_t step = blocks_of(blocks_of(p.rows, blocks), k.panel_rows) * k.panel_rows;
-    for (size_t row = 0; row < p.rows; row += step) {
-      run_rows(k, p, row, std::min(step, p.rows - row));
-    }
-  });
+  const Kernels& k = *chosen().load();
+  const auto threads = static_cast<size_t>(tbb::this_task_arena::max_concurrency());
+  // A thread that waits must not begin another inference: it would wait for itself.
+  tbb::this_task_arena::isolate(
+      [&] { p.rows <= kFewRows ? run_few(k, p, threads) : run_many(k, p, threads); });
 }
 
 }  // namespace etcoreml::kernels

@@ -6,6 +6,9 @@ memory of the file and reads twice the bytes in every batch-1 product. The libra
 It is used where it was built, fits the installed OpenVINO and knows the CPU; elsewhere the engine
 gives OpenVINO expanded weights.
 
+The kernels want the weights of neighbouring outputs side by side, so a matrix is rearranged once,
+when the model is compiled; the model cache keeps it so.
+
 Enters: compressed weights. Leaves: a node of the graph.
 """
 
@@ -32,27 +35,33 @@ _MATRIX = 2
 # Elements. Below, an operation outside OpenVINO's own costs more than it saves.
 _SMALLEST = 2**14
 
-# Of rows of indices: columns, as ``kIndexPadding`` in native/kernels/problem.hpp.
-_PADDING = 128
-_BITS = 4
-_TABLE = 2**_BITS
+# As ``kPanel``, ``kIndicesPerWord`` and ``kTableSize`` in native/kernels/problem.hpp.
+_PANEL = 32
+_WORD = 8
+_TABLE = 16
+
+_INDEX_BITS = 4
+_BYTE_BITS = 8
 
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """What turns indices of 4 bits into weights: ``(table[index] - offset) * scale``.
+    """What turns stored numbers into weights: ``(number - offset) * scale``.
 
     Attributes:
-        table: ``(T, 16)`` f32, one row for each ``N / T`` rows of the matrix.
-        scale: ``(N, padded K / size, rounded up)`` f32.
+        scale: ``(panels, blocks, 32)`` f32, one for each block of each row.
         size: Columns that share a scale.
-        offset: Of the shape of ``scale``; None for zero.
+        offset: As ``scale``; None for zero.
+        table: ``(T, 16)`` f32, one row for each ``N / T`` rows of the matrix: what is stored are
+            indices of 4 bits, these are the numbers. None: they are stored.
+        rounds: Whether each weight is rounded to fp16.
     """
 
-    table: Array
     scale: Array
     size: int
     offset: Array | None = None
+    table: Array | None = None
+    rounds: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +69,14 @@ class Packed:
     """A matrix ``(N, K)`` of weights in a format that the kernels read.
 
     Attributes:
+        rows: N.
         columns: K.
-        data: ``(N, bytes of a row)`` uint8: fp16, or indices of 4 bits, the lower half of a byte
-            first, padded to whole multiples of 128 columns.
-        blocks: What the indices stand for; None for fp16.
+        data: ``(panels, bytes of a panel)`` uint8. The weights of 32 rows, a panel, are stored
+            together, column after column: fp16, int8 or words of eight indices.
+        blocks: What the numbers stand for; None for fp16.
     """
 
+    rows: int
     columns: int
     data: Array
     blocks: Blocks | None = None
@@ -130,14 +141,14 @@ def _factory() -> NodeFactory:
 
 
 def pack_half(weight: Array) -> Packed | None:
-    """Return fp16 weights as the kernels read them, in the same memory; None if that is no gain.
+    """Return fp16 weights as the kernels read them; None if that is no gain.
 
     Args:
         weight: ``(N, K)``.
     """
     if weight.ndim != _MATRIX or weight.dtype != np.float16 or weight.size < _SMALLEST:
         return None
-    return Packed(weight.shape[1], np.ascontiguousarray(weight).view(np.uint8))
+    return Packed(weight.shape[0], weight.shape[1], _bytes(_panels(weight)))
 
 
 def pack_table(indices: Constant, tables: Array) -> Packed | None:
@@ -145,78 +156,101 @@ def pack_table(indices: Constant, tables: Array) -> Packed | None:
 
     Args:
         indices: ``(N, K)`` uint1, uint2, uint3 or uint4.
-        tables: ``(T, 1, 2^bits, 1)``: one for each ``N / T`` rows.
+        tables: ``(T, 1, 2^bits, 1)``: one for each ``N / T`` rows, a multiple of 16.
     """
-    shape = _shape(indices)
+    shape = _shape(indices, _INDEX_BITS)
     is_per_row = tables.ndim == _MATRIX + 2 and tables.shape[1] == 1 and tables.shape[3] == 1
-    if not shape or not is_per_row or tables.shape[2] > _TABLE:
+    if shape is None or not is_per_row or tables.shape[2] > _TABLE:
+        return None
+    if tables.shape[0] > 1 and shape[0] % (tables.shape[0] * _TABLE):
         return None
     table = np.zeros((tables.shape[0], _TABLE), np.float32)
     table[:, : tables.shape[2]] = tables[:, 0, :, 0]
     rows, columns = shape
-    return _index4(indices, Blocks(table, np.ones((rows, 1), np.float32), _padded(columns)))
+    scale = _panels(np.ones((rows, 1), np.float32))
+    return Packed(rows, columns, _words(indices), Blocks(scale, columns, table=table))
 
 
-def pack_blocks(data: Constant, scale: Array, offset: Array | None) -> Packed | None:
+def pack_blocks(data: Constant, scale: Array, offset: Array | None, rounds: bool) -> Packed | None:
     """Return ``scale * (data - offset)`` as the kernels read it; None if they cannot.
 
     Args:
-        data: ``(N, K)`` int4 or uint4.
+        data: ``(N, K)`` int4, uint4, int8 or uint8.
         scale: ``(N or 1, B)``, one for each ``K / B`` columns.
         offset: As ``scale``, or None for zero.
+        rounds: Whether each product is rounded to fp16.
     """
-    shape = _shape(data)
+    shape = _shape(data, _BYTE_BITS)
     type_ = data.type
-    if not shape or not isinstance(type_, TensorType) or type_.dtype.bits != _BITS:
+    if shape is None or not isinstance(type_, TensorType):
+        return None
+    if type_.dtype.name not in ("int4", "uint4", "int8", "uint8"):
         return None
     rows, columns = shape
     size = columns // scale.shape[1]
-    if scale.shape[1] == 1:
-        size = _padded(columns)
-    elif size % _PADDING and size not in (8, 16, 32, 64):
+    if scale.shape[0] not in (1, rows) or (scale.shape[1] > 1 and size % _WORD):
         return None
-    if scale.shape[0] not in (1, rows):
-        return None
-    count = -(-_padded(columns) // size)
 
     def spread(values: Array) -> Array:
-        factors = np.zeros((rows, count), np.float32)
-        factors[:, : values.shape[1]] = values
-        return factors
+        wide = np.asarray(values, np.float32)
+        return _panels(np.broadcast_to(wide, (rows, scale.shape[1])))
 
+    factors = spread(scale)
+    offsets = None if offset is None else spread(offset)
+    if type_.dtype.bits == _BYTE_BITS:
+        numbers = data.unpack()
+        if numbers.dtype == np.uint8:
+            # Moved into the range of int8, with the offset.
+            numbers = np.bitwise_xor(numbers, np.uint8(0x80)).view(np.int8)
+            zeros = np.zeros_like(factors) if offsets is None else offsets
+            offsets = np.subtract(zeros, 128, dtype=np.float32)
+        blocks = Blocks(factors, size, offsets, rounds=rounds)
+        return Packed(rows, columns, _bytes(_panels(numbers)), blocks)
     # The bit pattern is the index, so the negative numbers come last.
     first = -_TABLE // 2 if type_.dtype.name == "int4" else 0
     table = np.roll(np.arange(first, first + _TABLE, dtype=np.float32), first)
-    offsets = None if offset is None else spread(offset)
-    return _index4(data, Blocks(table[None], spread(scale), size, offsets))
+    blocks = Blocks(factors, size, offsets, table[None], rounds)
+    return Packed(rows, columns, _words(data), blocks)
 
 
-def _shape(constant: Constant) -> tuple[int, int] | None:
-    """Return the shape of a matrix of at most 4 bits that is large enough for the kernels."""
+def _shape(constant: Constant, bits: int) -> tuple[int, int] | None:
+    """Return the shape of a matrix of at most ``bits`` that is large enough for the kernels."""
     type_ = constant.type
     assert isinstance(type_, TensorType)
     shape = tuple(int(size or 0) for size in type_.shape or ())
-    is_fit = len(shape) == _MATRIX and np.prod(shape) >= _SMALLEST and type_.dtype.bits <= _BITS
+    is_fit = len(shape) == _MATRIX and np.prod(shape) >= _SMALLEST and type_.dtype.bits <= bits
     return (shape[0], shape[1]) if is_fit else None
 
 
-def _padded(columns: int) -> int:
-    return -(-columns // _PADDING) * _PADDING
+def _panels(units: Array) -> Array:
+    """Return ``(N, U)`` as ``(panels, U, 32)``, the last panel filled up with zeros."""
+    rows, columns = units.shape
+    count = -(-rows // _PANEL)
+    if rows % _PANEL:
+        full = np.zeros((count * _PANEL, columns), units.dtype)
+        full[:rows] = units
+        units = full
+    return np.ascontiguousarray(units.reshape(count, _PANEL, columns).swapaxes(1, 2))
 
 
-def _index4(indices: Constant, blocks: Blocks) -> Packed | None:
-    """Return indices as the kernels read them, in the same memory where they are stored so."""
+def _bytes(panels: Array) -> Array:
+    return panels.view(np.uint8).reshape(len(panels), -1)
+
+
+def _words(indices: Constant) -> Array:
+    """Return indices of up to 4 bits as panels of words of eight."""
     type_ = indices.type
     assert isinstance(type_, TensorType)
     assert isinstance(indices.data, np.ndarray)
     rows, columns = (int(size or 0) for size in type_.shape or ())
-    if columns % _PADDING == 0 and type_.dtype.bits == _BITS:
-        return Packed(columns, indices.data.view(np.uint8).reshape(rows, -1), blocks)
-    if not np.isfinite(blocks.table).all():
-        return None  # padding is multiplied by zero
-    padded = np.zeros((rows, _padded(columns)), np.uint8)
-    padded[:, :columns] = indices.unpack().view(np.uint8) & (_TABLE - 1)
-    return Packed(columns, padded[:, 0::2] | padded[:, 1::2] << _BITS, blocks)
+    halves: Array
+    if columns % _WORD == 0 and type_.dtype.bits == _INDEX_BITS:
+        halves = np.ascontiguousarray(indices.data).view(np.uint8).reshape(rows, -1)
+    else:
+        padded = np.zeros((rows, -(-columns // _WORD) * _WORD), np.uint8)
+        padded[:, :columns] = indices.unpack().view(np.uint8) & (_TABLE - 1)
+        halves = padded[:, 0::2] | padded[:, 1::2] << _INDEX_BITS
+    return _bytes(_panels(halves.view(np.uint32)))
 
 
 def linear(x: Output, weight: Packed, bias: Output | None) -> Any:
@@ -228,13 +262,19 @@ def linear(x: Output, weight: Packed, bias: Output | None) -> Any:
         bias: ``(N,)`` f32.
     """
     if bias is None:
-        bias = graph.floats(np.zeros(weight.data.shape[0]))
+        bias = graph.floats(np.zeros(weight.rows))
     # Bytes, because OpenVINO would convert constants of a floating-point type.
     operands = [x, graph.constant(weight.data), bias]
-    attributes = {"format": "fp16", "columns": weight.columns, "block": 0}
+    attributes: dict[str, Any] = {
+        "format": "fp16",
+        "columns": weight.columns,
+        "block": weight.columns,
+        "rounds": False,
+    }
     blocks = weight.blocks
     if blocks is not None:
-        factors = (blocks.table, blocks.scale, blocks.offset)
+        factors = (blocks.scale, blocks.table, blocks.offset)
         operands += [graph.constant(item) for item in factors if item is not None]
-        attributes.update(format="index4", block=blocks.size)
+        name = "int8" if blocks.table is None else "index4"
+        attributes.update(format=name, block=blocks.size, rounds=blocks.rounds)
     return _factory().create(_OPERATION, operands, attributes)

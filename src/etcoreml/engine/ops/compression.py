@@ -2,10 +2,10 @@
 
 A translator returns a :class:`Weight`, which has several forms: an array, a graph that computes
 it. The graph of most ops is the expanded array, in the dtype of the scales or tables
-(``constexpr_cast`` keeps fp16). Matrices of 8 bits with a scale per row, or one for all, stay
-compressed in the graph: the CPU plugin's matrix product reads them so. Matrices of up to 4 bits
-have a third form, which our own kernels read; so has every other matrix that expands to fp16.
-``faithful`` numerics expands what was quantised, because MIL rounds each weight.
+(``constexpr_cast`` keeps fp16). In ``fast`` numerics, matrices of 8 bits with a scale per row, or
+one for all, stay compressed in the graph: the CPU plugin's matrix product reads them so. Matrices of
+up to 8 bits have a third form, which our own kernels read; so has every other matrix that expands
+to fp16. In ``faithful`` numerics each weight is rounded as MIL says, by the kernels too.
 
 Source: coremltools 9.0 ``iOS16/constexpr_ops.py``, ``iOS18/compression.py``.
 """
@@ -56,10 +56,12 @@ def _dequantized(data: Array, scale: Array, offset: Array | None, context: Conte
     )
 
     def pack() -> kernels.Packed | None:
-        stored = context.constant("data")
+        stored = context.constant("data") or context.constant("quantized_data")
         packed = None
-        if stored is not None and not is_faithful:
-            packed = kernels.pack_blocks(stored, scale, offset)
+        if stored is not None and not stays_in_graph:
+            # MIL rounds each weight to the dtype of the scale.
+            rounds = is_faithful and scale.dtype == np.float16
+            packed = kernels.pack_blocks(stored, scale, offset, rounds)
         return packed if packed or stays_in_graph else kernels.pack_half(expand())
 
     def build() -> Output:
