@@ -26,7 +26,7 @@ from torch.utils.flop_counter import conv_flop_count, flop_registry, sdpa_flop_c
 
 from etcoreml.compiler.names import argument, op_name
 from etcoreml.partition.interface import TRIVIAL
-from etcoreml.partition.node import results
+from etcoreml.partition.node import overload, results
 
 _MOVES = frozenset(
     {
@@ -152,7 +152,7 @@ def _flops(
     try:
         if formula is not None:
             return formula(node)
-        packet = getattr(getattr(node.target, "_op", node.target), "overloadpacket", None)
+        packet = getattr(overload(node), "overloadpacket", None)
         if packet in flop_registry:
             args, kwargs = map_arg((node.args, node.kwargs), _shape)
             return int(flop_registry[packet](*args, **kwargs, out_val=_sizes(node)))

@@ -25,7 +25,7 @@ ADVICE: tuple[tuple[str, str], ...] = (
     (r"has no dilation", "drop the dilation"),
     (r"average pooling has no divisor", "drop divisor_override and multiply the result"),
     (r"antialias", "resize without antialias, or in the app's pre-processing"),
-    (r"as many key heads as query heads", "repeat the key's and value's heads before it"),
+    (r"Core ML's attention takes", "repeat the key's and value's heads to match, in rank 4"),
     (r"bool tensors only", "compute with comparisons and bool tensors"),
     (r"whose size varies cannot be a constant", "export with a fixed size"),
     (

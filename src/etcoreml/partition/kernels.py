@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
+from executorch.exir.operator.convert import to_out_variant
 from executorch.exir.passes.executorch_prim_ops_registry import is_sym_op
 from torch.fx import Node
 
 from etcoreml.compiler.names import op_name
 from etcoreml.imports import quiet_imports
+from etcoreml.partition.node import overload
 from etcoreml.partition.report_text import place
 
 if TYPE_CHECKING:
@@ -39,11 +41,11 @@ def lacks_kernel(node: Node) -> bool:
         node: A call node of an edge program. What only computes or checks sizes needs no kernel,
             nor does control flow itself.
     """
-    op = getattr(node.target, "_op", node.target)
-    if not isinstance(op, torch._ops.OpOverload) or is_bookkeeping(node):
+    op = overload(node)
+    if op is None or is_bookkeeping(node):
         return False
     known = _registered()
-    return bool(known) and _kernel_name(node.target) not in known
+    return bool(known) and _kernel_name(op) not in known
 
 
 def missing_kernels(decisions: Iterable[Decision]) -> str | None:
@@ -71,11 +73,11 @@ def is_bookkeeping(node: Node) -> bool:
     return op_name(node) in _CHECKS or bool(is_sym_op(node.target))
 
 
-def _kernel_name(target: Any) -> str | None:
+def _kernel_name(op: torch._ops.OpOverload) -> str | None:
     """Return the name of the kernel that ExecuTorch asks for, or None when it can ask for none."""
     try:
-        out: torch._ops.OpOverload = target.to_out_variant()
-    except (AttributeError, RuntimeError, AssertionError):  # as executorch says it has none
+        out, _ = to_out_variant(op)
+    except (RuntimeError, AssertionError):  # as executorch says that there is none
         return None
     name = out._schema.name
     return f"{name}.{out._schema.overload_name}" if out._schema.overload_name else name

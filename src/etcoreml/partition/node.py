@@ -28,6 +28,13 @@ def operand(node: torch.fx.Node, name: str) -> torch.Tensor | None:
     return found if isinstance(found, torch.Tensor) else None
 
 
+def overload(node: torch.fx.Node) -> torch._ops.OpOverload | None:
+    """Return the ATen (or other registered) op that a node calls, in either dialect, or None."""
+    target = node.target
+    found = target if isinstance(target, torch._ops.OpOverload) else getattr(target, "_op", None)
+    return found if isinstance(found, torch._ops.OpOverload) else None
+
+
 def is_static(shape: Sequence[Any]) -> bool:
     """Whether every size of a shape is a plain integer."""
     return all(isinstance(size, int) for size in shape)

@@ -1,0 +1,98 @@
+"""Which nodes ExecuTorch cannot run.
+
+Oracle: the stock runtime, which loads a program or names the operator it misses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from etcoreml.imports import quiet_imports
+
+with quiet_imports():
+    from executorch.exir import to_edge
+    from executorch.runtime import Runtime
+
+    from etcoreml.partition import Decision
+    from etcoreml.partition.kernels import is_bookkeeping, lacks_kernel, missing_kernels
+
+X = torch.eye(3) + 1
+
+
+class Call(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *inputs: Any) -> Any:
+        return self.function(*inputs)
+
+
+def edge(function: Callable[..., Any], **options: Any) -> Any:
+    return to_edge(torch.export.export(Call(function), (X,), strict=False, **options))
+
+
+def missing(manager: Any) -> list[str]:
+    nodes = manager.exported_program().graph.nodes
+    return [n.name for n in nodes if n.op == "call_function" and lacks_kernel(n)]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        torch.acosh,
+        lambda x: x.view(9).unsqueeze(0).expand(2, 9),
+        lambda x: torch.cat(torch.split(x, 2)),
+        lambda x: x.to(torch.float64),
+        lambda x: tuple(x.max(dim=0)),
+        lambda x: tuple(torch.sort(x)),
+        lambda x: torch.nn.functional.avg_pool1d(x[None], 2),
+        lambda x: x.cumsum(0),
+        lambda x: torch.randperm(4),
+    ],
+)
+def test_the_runtime_agrees(function: Callable[..., Any]) -> None:
+    manager = edge(function)
+    found = missing(manager)
+    program = Runtime.get().load_program(manager.to_executorch().buffer)
+    try:
+        program.load_method("forward")
+    except RuntimeError:
+        assert found
+    else:
+        assert not found
+
+
+def test_sizes_need_no_kernel() -> None:
+    manager = edge(
+        lambda x: x.view(x.shape[0] * 3) + x.shape[0],
+        dynamic_shapes=(({0: torch.export.Dim("n", min=1, max=8)},),),
+    )
+    nodes = [n for n in manager.exported_program().graph.nodes if n.op == "call_function"]
+    assert any(is_bookkeeping(each) for each in nodes)
+    assert missing(manager) == []
+
+
+def test_instruction() -> None:
+    fine = Decision(0, "acosh", "aten.acosh.default", False, "no converter")
+    lost = Decision(
+        0,
+        "qr",
+        "aten.linalg_qr.default",
+        False,
+        "no",
+        module="head",
+        advice="go",
+        lacks_kernel=True,
+    )
+    assert missing_kernels([fine]) is None
+    text = missing_kernels([fine, lost, lost])
+    assert text is not None
+    assert text.splitlines()[1:] == ["  aten.linalg_qr.default at module head", "    go"]
