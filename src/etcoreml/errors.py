@@ -124,7 +124,13 @@ class FullGraphError(PartitionError, NotImplementedError):
 
 
 class LowerError(EtCoreMLError):
-    """A partition could not be turned into a Core ML program."""
+    """A partition could not be turned into a Core ML program.
+
+    Attributes:
+        node: Name of the node at fault, where one is known.
+    """
+
+    node: str | None = None
 
 
 class CompileSpecError(LowerError, ValueError):

@@ -9,18 +9,16 @@ from executorch.exir.backend.backend_details import BackendDetails, PreprocessRe
 from executorch.exir.backend.compile_spec_schema import CompileSpec
 from torch.export import ExportedProgram
 
-from etcoreml.blob import write_blob
 from etcoreml.compiler import multimethod
-from etcoreml.compiler.convert import converted
 from etcoreml.compiler.enumerated_shapes import EnumeratedShapes
-from etcoreml.compiler.package import package_model
+from etcoreml.compiler.partitions import Unconverted, lower, lower_each, results_kept
 from etcoreml.compiler.resolution import check_owned
+from etcoreml.compiler.retry import lowered_without
 from etcoreml.compiler.specs import (
     COMPILE_SPEC_KEYS,
     MULTIMETHOD_WEIGHT_SHARING_STRATEGY,
     ModelType,
     decode,
-    decode_options,
     encode,
 )
 from etcoreml.mil.ct import coremltools
@@ -188,7 +186,7 @@ class CoreMLBackend(BackendDetails):  # type: ignore[misc] # executorch is untyp
         """Lower one partition.
 
         Args:
-            edge_program: The partition in edge dialect; it may be changed.
+            edge_program: The partition in edge dialect; it is not changed.
             compile_specs: Options, see ``etcoreml.compiler.specs``.
 
         Returns:
@@ -200,13 +198,14 @@ class CoreMLBackend(BackendDetails):  # type: ignore[misc] # executorch is untyp
             LowerError: The partition could not be converted.
         """
         check_owned(CoreMLBackend, [compile_specs])
-        with converted(edge_program, decode_options(compile_specs)) as (model, debug_info):
-            package = package_model(model, debug_info)
-            blob = write_blob(package.directory)
-        return PreprocessResult(
-            processed_bytes=blob,
-            debug_handle_map=None if package.handles is None else dict(package.handles),
-        )
+        return lower(edge_program, compile_specs)
+
+    @classmethod
+    def copy_exported_program_for_preprocess(
+        cls, edge_program: ExportedProgram, compile_specs: _Specs
+    ) -> ExportedProgram:
+        """Return the program itself: it is not changed here, and its weights need no copy."""
+        return edge_program
 
     @classmethod
     def preprocess_multimethod(
@@ -221,19 +220,21 @@ class CoreMLBackend(BackendDetails):  # type: ignore[misc] # executorch is untyp
             compile_specs: Method name to the options of each partition.
 
         Returns:
-            Method name to the result of each partition.
+            Method name to the result of each partition. Nothing when a partition failed and the
+            programs were lowered again without the nodes at fault, see ``compiler.retry``.
 
         Raises:
             BackendConflictError, LowerError: As ``preprocess``.
             CompileSpecError: The methods ask for different weight sharing, or as ``preprocess``.
         """
         check_owned(cls, (specs for each in compile_specs.values() for specs in each))
+        lower_all = lower_each
         if multimethod.shares_weights(compile_specs):
-            return multimethod.preprocess_shared(edge_programs, compile_specs)
-        return {
-            method: [
-                cls.preprocess(program, specs)
-                for program, specs in zip(programs, compile_specs[method], strict=True)
-            ]
-            for method, programs in edge_programs.items()
-        }
+            lower_all = multimethod.preprocess_shared
+        with results_kept():
+            try:
+                return lower_all(edge_programs, compile_specs)
+            except Unconverted as failure:
+                if lowered_without(failure.culprits()):
+                    return {}
+                raise failure.error from failure.error.__cause__

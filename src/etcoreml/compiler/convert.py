@@ -8,15 +8,17 @@ leaves is a ``MilModel``, whose weights lie in a scratch directory that lives as
 from __future__ import annotations
 
 import contextlib
+import copy
 import gc
 import logging
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch.export import ExportedProgram
+from torch.fx import Graph, GraphModule
 
 from etcoreml.compiler.decompositions import expand
 from etcoreml.compiler.enumerated_shapes import Symbol, symbolic_inputs
@@ -37,6 +39,9 @@ _LOGGER = logging.getLogger(__name__)
 # coremltools keeps names, scopes and converters in process-wide tables.
 _CONVERSION = threading.RLock()
 
+# Goes through the nodes of a program; where it failed tells which one did.
+_CONVERT_NODES = ct.converters.mil.frontend.torch.ops.convert_nodes.__code__
+
 _ENUMERATED_DTYPES = {
     torch.float16: "fp16",
     torch.float32: "fp32",
@@ -49,7 +54,7 @@ def converted(program: ExportedProgram, options: Options) -> Iterator[tuple[MilM
     """Convert a partition and yield its model and debug information.
 
     Args:
-        program: The partition in edge dialect. It is consumed: conversion may change it.
+        program: The partition in edge dialect.
         options: Decoded compile specs.
 
     Yields:
@@ -64,12 +69,13 @@ def converted(program: ExportedProgram, options: Options) -> Iterator[tuple[MilM
     calls = sum(node.op == "call_function" for node in program.graph.nodes)
     _LOGGER.info("converting %d node%s", calls, "" if calls == 1 else "s")
     _check_initial_state(program)
+    names = {node.name for node in program.graph.nodes}
+    program = isolated(program)
     if expand(program.graph):
         program.graph.eliminate_dead_code()
-        program.graph_module.recompile()
     fill_defaults(program)
     with _CONVERSION, scratch() as directory, own_converters(), quiet():
-        with _garbage(), _translated(options):
+        with _garbage(), _translated(options, program.graph, names):
             weights = directory / "weights"
             weights.mkdir()
             inputs = _enumerated_inputs(program, options)
@@ -82,6 +88,14 @@ def converted(program: ExportedProgram, options: Options) -> Iterator[tuple[MilM
             mil_program = None  # a copy of the weights goes with it, before the next is made
         _check_interface(model.spec, options)
         yield model, debug_info
+
+
+def isolated(program: ExportedProgram) -> ExportedProgram:
+    """Return a copy whose graph can be changed; its tensors are the original's."""
+    copied = copy.copy(program)
+    module = program.graph_module
+    copied._graph_module = GraphModule(module, copy.deepcopy(module.graph))
+    return copied
 
 
 @contextlib.contextmanager
@@ -101,7 +115,7 @@ def combined(models: Mapping[str, MilModel], options: Iterable[Options]) -> Iter
             what = "lowering: a model with several functions needs a newer deployment target"
             raise _target_error(what, each.target.name, ct.target.iOS18)
     with _CONVERSION, scratch() as directory, quiet():
-        with _translated(None):
+        with _translated():
             functions = ct.utils.MultiFunctionDescriptor()
             for name, model in models.items():
                 functions.add_function(model.to_coremltools().package_path, "main", name)
@@ -130,8 +144,16 @@ def _garbage() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _translated(options: Options | None) -> Iterator[None]:
-    """Turn coremltools' exceptions into ours, and leave it fit for the next conversion."""
+def _translated(
+    options: Options | None = None, graph: Graph | None = None, names: Collection[str] = ()
+) -> Iterator[None]:
+    """Turn coremltools' exceptions into ours, and leave it fit for the next conversion.
+
+    Args:
+        options: The options of a conversion.
+        graph: The graph that is converted.
+        names: Names of its nodes before rewrites.
+    """
     try:
         yield
     except EtCoreMLError:
@@ -139,7 +161,27 @@ def _translated(options: Options | None) -> Iterator[None]:
     except Exception as error:
         # A failure leaves names of the broken program behind, and the next one would differ.
         ct.converters.mil.converter._reset_conversion_state()
-        raise _lower_error(error, options) from error
+        node = None if graph is None else _node_at(error, graph, names)
+        raise _lower_error(error, options, node) from error
+
+
+def _node_at(error: BaseException, graph: Graph, names: Collection[str]) -> str | None:
+    """Return the name of the node that was being converted when coremltools failed.
+
+    A node that a rewrite made stands for the first node of ``names`` that is computed from it.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code is not _CONVERT_NODES:
+        trace = trace.tb_next
+    if trace is None or "node" not in trace.tb_frame.f_locals:
+        return None
+    name = trace.tb_frame.f_locals["node"].name
+    reached = [each for each in graph.nodes if each.name == name]
+    for node in reached:  # grows
+        if node.name in names:
+            return str(node.name)
+        reached.extend(node.users)
+    return None
 
 
 def _check_options(options: Options) -> None:
@@ -246,16 +288,22 @@ def _target_error(what: str, found: str, needed: Any) -> DeploymentTargetError:
     )
 
 
-def _lower_error(error: Exception, options: Options | None) -> LowerError:
+def _lower_error(error: Exception, options: Options | None, node: str | None) -> LowerError:
     """Return our error for one of coremltools; one that names a newer target gets the remedy."""
+    translated = _without_node(error, options, "" if node is None else f", at node {node}")
+    translated.node = node
+    return translated
+
+
+def _without_node(error: Exception, options: Options | None, where: str) -> LowerError:
     found = f"{type(error).__name__}: {error}".strip()
     if options is not None:
         named = set(map(int, re.findall(r"iOS\s?(\d+)", str(error))))
         newer = [t for t in ct.target if t > options.target and int(t.name[3:]) in named]
         if newer:
-            what = "lowering: the partition needs a newer deployment target"
+            what = f"lowering: the partition needs a newer deployment target{where}"
             return _target_error(what, f"{options.target.name} ({found})", newer[-1])
-    what = "lowering: coremltools could not convert the partition"
+    what = f"lowering: coremltools could not convert the partition{where}"
     return LowerError(
         what,
         found=found,

@@ -18,6 +18,7 @@ from torch.export import ExportedProgram
 from etcoreml.blob import Reference, write_blob, write_reference
 from etcoreml.compiler.convert import combined, converted
 from etcoreml.compiler.package import package_functions, read_interface
+from etcoreml.compiler.partitions import unconverted
 from etcoreml.compiler.specs import (
     COMPILE_SPEC_KEYS,
     MULTIMETHOD_WEIGHT_SHARING_STRATEGY,
@@ -63,7 +64,8 @@ def preprocess_shared(
         compile_specs: Method name to the options of each partition.
 
     Raises:
-        LowerError: The methods have different numbers of partitions, or conversion failed.
+        LowerError: The methods have different numbers of partitions.
+        Unconverted: A partition failed to convert.
     """
     methods = {name: programs for name, programs in edge_programs.items() if programs}
     counts = {name: len(programs) for name, programs in methods.items()}
@@ -95,10 +97,10 @@ def _lower_together(
     """Return the named-data key and the blob of a model with a function per method."""
     with contextlib.ExitStack() as stack:
         options = {name: decode_options(specs) for name, specs in compile_specs.items()}
-        models = {
-            name: stack.enter_context(converted(program, options[name]))[0]
-            for name, program in programs.items()
-        }
+        models = {}
+        for name, program in programs.items():
+            with unconverted(name, program, options[name]):
+                models[name], _ = stack.enter_context(converted(program, options[name]))
         interfaces = {
             name: read_interface(model.spec.description) for name, model in models.items()
         }

@@ -183,10 +183,10 @@ def _package(model: MilModel, metadata: Mapping[str, Any], debug_info: DebugInfo
     identifier = f"executorch_{_digest(tree.walk())}"
     files = {
         MODEL_NAME: tree,
-        METADATA_NAME: _json({"identifier": identifier, **metadata}),
+        METADATA_NAME: encode_json({"identifier": identifier, **metadata}),
     }
     if debug_info is not None:
-        files[DEBUG_INFO_NAME] = _json(debug_info.to_json())
+        files[DEBUG_INFO_NAME] = encode_json(debug_info.to_json())
     handles = None if debug_info is None else debug_info.handles
     return Package(Directory.from_mapping(ROOT_NAME, files), identifier, handles)
 
@@ -217,7 +217,7 @@ def _manifest() -> bytes:
 
     model, item = entry("model.mlmodel", "CoreML Model Specification")
     weights, other = entry("weights", "CoreML Model Weights")
-    return _json(
+    return encode_json(
         {
             "fileFormatVersion": "1.0.0",
             "itemInfoEntries": {model: item, weights: other},
@@ -226,8 +226,8 @@ def _manifest() -> bytes:
     )
 
 
-def _json(value: object) -> bytes:
-    """Return JSON that depends on the value alone."""
+def encode_json(value: object) -> bytes:
+    """Return JSON that depends on the value alone, as the files of a package have it."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False).encode("utf-8")
 
 

@@ -22,6 +22,7 @@ from torch.fx.passes.infra.partitioner import CapabilityBasedPartitioner, Partit
 from torch.fx.passes.operator_support import OperatorSupportBase
 
 from etcoreml.compiler.backend import CoreMLBackend
+from etcoreml.compiler.blame import Culprit
 from etcoreml.compiler.decompositions import is_taken_whole
 from etcoreml.compiler.resolution import OwnedSpecs, claim, frames
 from etcoreml.compiler.specs import decode_options
@@ -37,6 +38,7 @@ from etcoreml.partition.node import op_name, results
 from etcoreml.partition.record import Outcome, method_under_way, record
 from etcoreml.partition.report import DelegationReport
 from etcoreml.partition.support import Setting, why_not
+from etcoreml.partition.without import Without
 
 _LOGGER = logging.getLogger(__name__)
 _SKIPPED = "the user asked to leave the op out (skip_ops_for_coreml_delegation)"
@@ -181,10 +183,24 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
             BackendConflictError: ExecuTorch would hand the partitions to another class.
             FullGraphError: ``lower_full_graph`` is set and a node has to stay outside.
         """
+        return self.partition_without(exported_program, lambda node: None)
+
+    def partition_without(
+        self, exported_program: ExportedProgram, why_left_out: Callable[[Node], str | None]
+    ) -> PartitionResult:
+        """Do as ``partition``, and leave nodes outside that have a reason to be.
+
+        Args:
+            exported_program: The program in edge dialect.
+            why_left_out: Returns the reason of a node, or None.
+
+        Raises:
+            BackendConflictError, FullGraphError: As ``partition``.
+        """
         claim(CoreMLBackend)
         _warn_of_decomposed_workflow()
         _LOGGER.info("choosing among %d nodes", len(exported_program.graph.nodes))
-        reasons, partitions = self._propose(exported_program)
+        reasons, partitions = self._propose(exported_program, why_left_out)
         tags = {}
         for partition in partitions:
             tag = f"tag{partition.id}"
@@ -199,12 +215,24 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
         self._report(exported_program, reasons, buffers)
         return PartitionResult(tagged_exported_program=exported_program, partition_tags=tags)
 
-    def _propose(self, program: ExportedProgram) -> tuple[dict[Node, str], list[Partition]]:
+    def without(self, culprit: Culprit | None) -> Without:
+        """Return a partitioner that leaves a node outside which made a conversion fail."""
+        self.forget_program()
+        return Without(self, () if culprit is None else (culprit,))
+
+    def forget_program(self) -> None:
+        """Take the decisions about the last program out of the report: it is lowered again."""
+        self._programs -= 1
+        self.report.forget(self._programs)
+
+    def _propose(
+        self, program: ExportedProgram, why_left_out: Callable[[Node], str | None]
+    ) -> tuple[dict[Node, str], list[Partition]]:
         """Return the reason of every node left out, and the partitions of the others."""
         setting = self._setting(program)
         reasons: dict[Node, str] = {}
         for node in program.graph.nodes:
-            reason = self._why_not(node, setting)
+            reason = why_left_out(node) or self._why_not(node, setting)
             if reason is not None:
                 reasons[node] = reason
         return reasons, self._partitions(program, reasons, setting)
