@@ -6,6 +6,10 @@
 namespace etcoreml::kernels {
 namespace {
 
+// Of fp16: the smallest and the largest normal number.
+constexpr float kSmallest = 0x1p-14f;
+constexpr float kLargest = 65504.0f;
+
 struct Vec {
   static constexpr size_t kWidth = 8;
   struct Table {  // 16 numbers
@@ -21,12 +25,25 @@ struct Vec {
   static Vec load(const float* p) { return {_mm256_loadu_ps(p)}; }
   static Vec broadcast(float f) { return {_mm256_set1_ps(f)}; }
   static Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+  static Vec fnma(Vec a, Vec b, Vec c) { return {_mm256_fnmadd_ps(a.v, b.v, c.v)}; }
   static Vec add(Vec a, Vec b) { return {_mm256_add_ps(a.v, b.v)}; }
   static Vec subtract(Vec a, Vec b) { return {_mm256_sub_ps(a.v, b.v)}; }
   static Vec multiply(Vec a, Vec b) { return {_mm256_mul_ps(a.v, b.v)}; }
   void store(float* p) const { _mm256_storeu_ps(p, v); }
   Vec rounded_to_half() const {
     return {_mm256_cvtph_ps(_mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT))};
+  }
+
+  Vec absolute() const { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), v)}; }
+  // Whether all a are 0, or at least the smallest normal fp16 number while a * b is not too large.
+  static bool are_normal(Vec a, Vec b) {
+    const __m256 size = a.absolute().v;
+    const __m256 is_zero = _mm256_cmp_ps(size, _mm256_setzero_ps(), _CMP_EQ_OQ);
+    const __m256 is_large = _mm256_cmp_ps(size, _mm256_set1_ps(kSmallest), _CMP_GE_OQ);
+    const __m256 most = _mm256_mul_ps(size, b.v);
+    const __m256 is_small = _mm256_cmp_ps(most, _mm256_set1_ps(kLargest), _CMP_LE_OQ);
+    const __m256 is_normal = _mm256_or_ps(is_zero, _mm256_and_ps(is_large, is_small));
+    return _mm256_movemask_ps(is_normal) == 0xFF;
   }
 
   static Vec load_half(const uint8_t* p) {

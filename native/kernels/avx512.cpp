@@ -6,6 +6,10 @@
 namespace etcoreml::kernels {
 namespace {
 
+// Of fp16: the smallest and the largest normal number.
+constexpr float kSmallest = 0x1p-14f;
+constexpr float kLargest = 65504.0f;
+
 struct Vec {
   static constexpr size_t kWidth = 16;
   using Table = __m512;  // 16 numbers
@@ -17,12 +21,24 @@ struct Vec {
   static Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
   static Vec broadcast(float f) { return {_mm512_set1_ps(f)}; }
   static Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+  static Vec fnma(Vec a, Vec b, Vec c) { return {_mm512_fnmadd_ps(a.v, b.v, c.v)}; }
   static Vec add(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
   static Vec subtract(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
   static Vec multiply(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
   void store(float* p) const { _mm512_storeu_ps(p, v); }
   Vec rounded_to_half() const {
     return {_mm512_cvtph_ps(_mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC))};
+  }
+
+  Vec absolute() const { return {_mm512_abs_ps(v)}; }
+  // Whether all a are 0, or at least the smallest normal fp16 number while a * b is not too large.
+  static bool are_normal(Vec a, Vec b) {
+    const __m512 size = _mm512_abs_ps(a.v);
+    const __mmask16 is_zero = _mm512_cmp_ps_mask(size, _mm512_setzero_ps(), _CMP_EQ_OQ);
+    const __mmask16 is_large = _mm512_cmp_ps_mask(size, _mm512_set1_ps(kSmallest), _CMP_GE_OQ);
+    const __m512 most = _mm512_mul_ps(size, b.v);
+    const __mmask16 is_small = _mm512_cmp_ps_mask(most, _mm512_set1_ps(kLargest), _CMP_LE_OQ);
+    return static_cast<__mmask16>(is_zero | (is_large & is_small)) == 0xFFFF;
   }
 
   static Vec load_half(const uint8_t* p) {

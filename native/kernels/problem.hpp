@@ -33,7 +33,7 @@ struct Problem {
   const float* scale;   // (panels, blocks, kPanel)
   const float* offset;  // as scale; null for zero
   size_t block;         // a multiple of kIndicesPerWord, or at least `columns`
-  bool rounds;          // each W[n, k] to fp16
+  bool rounds;          // each W[n, k] to fp16; values and offsets are then integers
   // Of kIndex4: the value is table[n / rows_per_table][index].
   const float* table;     // (outputs / rows_per_table, kTableSize)
   size_t rows_per_table;  // a multiple of kTableSize, or `outputs`

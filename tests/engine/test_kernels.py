@@ -217,9 +217,12 @@ def test_bytes(dtype: str, rows: int) -> None:
     check(multiply(x, packed_), x, weight)
 
 
-# Normal, subnormal, to be rounded to those, too large for the larger numbers, and none at all.
+# Normal, subnormal, to be rounded to those, too large for the larger numbers, and none at all. A
+# vector of normal ones comes first, and is rounded another way than one with others among them.
+NORMAL_SCALES = np.geomspace(2.0**-14, 250, 31)
 SCALES = np.array(
-    [1, 0.1, 2.0**-14, 1.7e-5, 2.0**-24, 3.3e-7, 5000, 65504, -0.3, 0, np.inf, np.nan], np.float16
+    [*NORMAL_SCALES, 0, -0.3, 6.1e-5, 1.7e-5, 2.0**-24, 3.3e-7, 5000, 65504, np.inf, np.nan],
+    np.float16,
 )
 
 
@@ -246,7 +249,7 @@ def test_rounded_weights(dtype: str, offset: int | None, rows: str) -> None:
             [multiply(one[i : i + step], packed_) for i in range(0, len(numbers), step)]
         )
     finite = np.isfinite(expected).all(1)
-    assert finite.sum() >= count - 5
+    assert finite.sum() >= count - 4
     np.testing.assert_array_equal(found.T[finite], expected[finite].astype(np.float32))
     # 0 * inf is nan in every other column.
     assert not np.isfinite(found.T[~finite]).all(1).any()
@@ -255,7 +258,7 @@ def test_rounded_weights(dtype: str, offset: int | None, rows: str) -> None:
 @pytest.mark.parametrize("dtype", ["int4", "int8"])
 @pytest.mark.usefixtures("any_set")
 def test_rounded_weights_that_overflow(dtype: str) -> None:
-    """A column of its own for each number, so that infinite ones stay apart."""
+    """A row of its own for each number, so that infinite ones stay apart."""
     type_ = BY_NAME[dtype]
     numbers = np.arange(-(2 ** (type_.bits - 1)), 2 ** (type_.bits - 1)).astype(np.int8)
     for scale in (np.float16(65504), np.float16(9000), np.float16(511.75), np.float16(-1e4)):
