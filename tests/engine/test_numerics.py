@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 
 import etcoreml.engine.ops
+from etcoreml.engine import compile as compile_module
 from etcoreml.engine import compile_function
 from etcoreml.engine.numerics import precision
 from etcoreml.errors import OptionError
-from tests.cases import Case, expected, mil_builder, mil_function, normal, run, to_program
+from tests.cases import Case, expected, mil_builder, mil_function, normal, rng, run, to_program
 
 
-def _compiled(build: Any, inputs: dict[str, Any], numerics: str) -> Any:
-    program = to_program(mil_function(inputs, build, "iOS17"), "iOS17")
+def _compiled(build: Any, inputs: dict[str, Any], numerics: str, varies: bool = False) -> Any:
+    program = to_program(mil_function(inputs, build, "iOS17", varies), "iOS17")
     return compile_function(program, threads=1, numerics=numerics)
 
 
@@ -28,36 +29,153 @@ def _bits(array: Any) -> Any:
 
 
 def _probes() -> Any:
-    """Every fp16 number, the half-way points between them, what is next to those, and more."""
-    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
-    positive = np.sort(every[np.isfinite(every) & (every >= 0)].astype(np.float32))
-    halves = (positive[1:] + positive[:-1]) / 2
-    halves = np.concatenate([halves, -halves])
-    edges = [65519.996, 65520, 65536, 1e10, 1e35, 3e38, -65520, -1e36, 1e-40, -1e-45, -0.0]
+    """Every fp16 number, the half-way points between them, what is next to both, and more."""
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
+    finite = np.sort(every[np.isfinite(every)])
+    # The last ones are half-way to what would be the next power of two.
+    halves = np.concatenate([(finite[1:] + finite[:-1]) / 2, np.float32([65520, -65520])])
+    points = np.concatenate([finite, halves])
+    edges = [65536, 1e10, 1e35, 3.4028235e38, 1e-40, 1e-45, 0.0]
     return np.concatenate(
         [
-            every.astype(np.float32),
-            halves,
-            np.nextafter(halves, np.float32(np.inf)),
-            np.nextafter(halves, np.float32(-np.inf)),
+            every,
+            points,
+            np.nextafter(points, np.float32(np.inf)),
+            np.nextafter(points, np.float32(-np.inf)),
             np.array(edges, np.float32),
-            normal(4096) * 1e-6,
+            -np.array(edges, np.float32),
+            rng().integers(0, 1 << 32, 1 << 18, dtype=np.uint32).view(np.float32),
         ]
     )
 
 
-def test_rounding_is_that_of_numpy() -> None:
-    x = _probes()
+PROBES = _probes()
+with np.errstate(over="ignore", invalid="ignore"):
+    ROUNDED = PROBES.astype(np.float16)
+
+
+@pytest.mark.parametrize("varies", [False, True])
+def test_rounding_is_that_of_numpy(varies: bool) -> None:
     session = _compiled(
         lambda v: mil_builder().cast(x=mil_builder().cast(x=v, dtype="fp16"), dtype="fp32"),
-        {"x": x},
+        {"x": PROBES},
         "faithful",
+        varies,
     )
-    (found,) = session.run({"x": x}).values()
-    with np.errstate(over="ignore"):
-        truth = x.astype(np.float16)
-    np.testing.assert_array_equal(_bits(found.astype(np.float16)), _bits(truth))
-    np.testing.assert_array_equal(found, truth.astype(np.float32))
+    (found,) = session.run({"x": PROBES}).values()
+    np.testing.assert_array_equal(_bits(found.astype(np.float16)), _bits(ROUNDED))
+    np.testing.assert_array_equal(found, ROUNDED.astype(np.float32))
+
+
+@pytest.mark.parametrize("uses_kernels", [True, False])
+@pytest.mark.parametrize(
+    ("op_type", "low", "high"),
+    [
+        ("relu", 0, np.inf),
+        ("relu6", 0, 6),
+        ("threshold", -0.5, np.inf),
+        ("threshold", 6e-8, np.inf),
+        *(
+            ("clip", low, high)
+            for low, high in [
+                (-1, 2),
+                (0, 6),
+                (-0.0, 6),
+                (0.1, 0.7),
+                (-2, -1),
+                (3e-5, 7e-5),
+                (0, 6e-8),
+                (0, 65504),
+                (-65504, 65504),
+                (-np.inf, 3),
+                (0.25, np.inf),
+                (-np.inf, np.inf),
+            ]
+        ),
+    ],
+)
+def test_limits_of_what_was_rounded(
+    monkeypatch: Any, op_type: str, low: float, high: float, uses_kernels: bool
+) -> None:
+    """Nan stays; a maximum of two zeros may be either. Other kernels than x86's drop no nan."""
+    if not uses_kernels:
+        monkeypatch.setattr(compile_module, "_uses_kernels", lambda *_: False)
+    low, high = (np.float16(limit) for limit in (low, high))
+    params = {"threshold": {"alpha": low}, "clip": {"alpha": low, "beta": high}}.get(op_type, {})
+    x = np.pad(PROBES, (0, -PROBES.size % 8)).reshape(-1, 2, 4)
+
+    def build(x: Any) -> Any:
+        mil = mil_builder()
+        y = getattr(mil, op_type)(x=mil.cast(x=x, dtype="fp16"), **params)
+        return mil.cast(x=y, dtype="fp32")
+
+    for varies in (False, True):
+        (found,) = _compiled(build, {"x": x}, "faithful", varies).run({"x": x}).values()
+        with np.errstate(over="ignore", invalid="ignore"):
+            truth = np.minimum(np.maximum(x.astype(np.float16), low), high).astype(np.float32)
+        np.testing.assert_array_equal(found, truth)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (3,), (1, 7), (2, 3, 5), (1, 2, 1, 3, 2)])
+def test_limits_of_shapes(shape: tuple[int, ...]) -> None:
+    x = np.full(shape, np.nan, np.float32)
+    x.ravel()[1:] = normal(max(0, x.size - 1))
+
+    def build(x: Any) -> Any:
+        mil = mil_builder()
+        y = mil.cast(x=x, dtype="fp16")
+        return tuple(mil.cast(x=each, dtype="fp32") for each in (mil.relu(x=y), mil.relu6(x=y)))
+
+    for found in _compiled(build, {"x": x}, "faithful").run({"x": x}).values():
+        truth = np.maximum(x.astype(np.float16).astype(np.float32), 0)
+        np.testing.assert_array_equal(found, truth)
+
+
+def test_what_is_limited_and_used_otherwise_is_rounded() -> None:
+    """Also where the limit is in an inner block, to which the value is handed over."""
+    x = PROBES[:1000]
+
+    def build(x: Any, is_first: Any) -> Any:
+        mil = mil_builder()
+        y = mil.cast(x=x, dtype="fp16")
+        inner = mil.cond(
+            pred=is_first, _true_fn=lambda: mil.relu(x=y), _false_fn=lambda: mil.relu6(x=y)
+        )
+        return tuple(mil.cast(x=each, dtype="fp32") for each in (y, mil.relu(x=y), inner))
+
+    for is_first in (False, True):
+        inputs = {"x": x, "is_first": np.array(is_first)}
+        found = list(_compiled(build, inputs, "faithful").run(inputs).values())
+        y = x.astype(np.float16).astype(np.float32)
+        relu = np.maximum(y, 0)
+        for value, truth in zip(
+            found, (y, relu, relu if is_first else np.minimum(relu, 6)), strict=True
+        ):
+            np.testing.assert_array_equal(value, truth)
+
+
+@pytest.mark.parametrize("op_type", ["identity", "relu", "relu6"])
+@pytest.mark.parametrize("product", ["conv", "matmul"])
+def test_weights_after_a_rounded_value_stay_as_they_are(product: str, op_type: str) -> None:
+    """OpenVINO multiplies weights by factors of the input, and f32 flushes what is too small.
+
+    Whole multiples of fp16's smallest number times ones: the sums are exact.
+    """
+    weight = (rng(1).integers(-64, 65, (8, 3)) * 2.0**-24).astype(np.float16)
+    x = np.ones((1, 3, 4), np.float32)
+
+    def build(x: Any) -> Any:
+        mil = mil_builder()
+        y = getattr(mil, op_type)(x=mil.cast(x=x, dtype="fp16"))
+        if product == "conv":
+            y = mil.conv(x=y, weight=weight[:, :, None])
+        else:
+            y = mil.matmul(x=weight, y=y)
+        return mil.cast(x=y, dtype="fp32")
+
+    (found,) = _compiled(build, {"x": x}, "faithful").run({"x": x}).values()
+    sums = weight.astype(np.float32).sum(1, keepdims=True)
+    np.testing.assert_array_equal(found[0], np.broadcast_to(sums, (8, 4)))
 
 
 def test_each_value_of_a_chain_is_rounded() -> None:

@@ -11,9 +11,9 @@ Programs in fp32 are computed in f32 by ``faithful`` as by ``fast``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
 
-import numpy as np
 from openvino import Output
 from openvino import opset15 as op
 
@@ -37,26 +37,21 @@ EXACT = frozenset((
 # fmt: on
 """Ops that make fp16 numbers of fp16 numbers without rounding: they pick, move, or compare."""
 
-DROPS_NAN = frozenset(
-    (
-        "clamped_relu",
-        "clip",
-        "exp",
-        "maximum",
-        "minimum",
-        "relu",
-        "relu6",
-        "sigmoid_hard",
-        "threshold",
-    )
-)
-"""Ops whose CPU kernels make numbers of nan; NumPy does not."""
+LIMITS: dict[str, tuple[str | float, str | float]] = {
+    "clip": ("alpha", "beta"),
+    "relu": (0.0, math.inf),
+    "relu6": (0.0, 6.0),
+    "threshold": ("alpha", math.inf),
+}
+"""Ops that only limit their operand: to what, or to what parameter."""
 
-_SPLITTER = np.float32(2**13 + 1)
-_SMALLEST_NORMAL = np.float32(2.0**-14)
-_SUBNORMAL_STEP = np.float32(2.0**-24)
-_OVERFLOW = np.float32(65520)
-"""Half-way between the largest fp16 number and the next power of two."""
+_SPLITTER = 2.0**13 + 1
+_SMALLEST_SPLIT = 0.75
+"""f32 numbers from 0.5 to 1 are 2^-24 apart, as fp16's subnormal ones are."""
+_LARGEST_SPLIT = 2.0**60
+"""More than 8193 times any fp16 number."""
+_OVERFLOW = 2.0**112
+"""Makes infinity in f32 of what is too large for fp16: of 2^16, to which 65520 is rounded."""
 
 
 def check_numerics(numerics: str) -> None:
@@ -77,31 +72,51 @@ def precision(numerics: str, capabilities: Sequence[str]) -> str:
     return "bf16" if numerics == "turbo" and "BF16" in capabilities else "f32"
 
 
-def with_nan(value: Output, operands: Iterable[Output]) -> Output:
-    """Return ``value``, and nan where one of the operands is."""
-    for operand in operands:
-        value = graph.output(op.select(op.is_nan(operand), graph.floats(np.nan), value))
-    return value
-
-
 def round_fp16(x: Output) -> Output:
     """Round f32 numbers to the nearest fp16 number, halves to even; the result is f32.
 
-    OpenVINO removes a pair of conversions, so the rounding is arithmetic. Normal numbers: with
-    ``c = 8193 x``, ``c - (c - x)`` keeps the upper 11 of 24 bits (Dekker, 1971). The CPU
-    plugin neither folds this nor splits it: it becomes part of the kernel that computes ``x``.
-    Subnormal numbers are whole multiples of 2^-24; too large ones become infinite.
+    OpenVINO removes a pair of conversions, so the rounding is arithmetic. With ``c = 8193 |x|``,
+    ``c - (c - |x|)`` is the upper 11 of 24 bits of ``|x|`` (Veltkamp's splitting; Dekker, 1971).
+    fp16's subnormal numbers, and the least normal ones, are whole multiples of 2^-24: so is the
+    difference from a ``c`` of 0.75. An upper limit to ``c`` lets infinity pass.
+
+    That times 2^112 is infinite if it is too large. The factor that scales it back has the sign:
+    ``x``, limited to 2^-112, which only numbers that become zero do not reach.
+
+    The CPU plugin makes one kernel of it, which passes over the elements once. Three things to
+    beware of: comparisons and ``Select`` take several times as long as arithmetic; OpenVINO
+    multiplies the weights of a convolution by a constant that is a factor of its input or output,
+    and flushes those that become too small for f32; and it leaves out ``x * 0``.
     """
-    magnitude = op.abs(x)
-    scaled = op.multiply(x, graph.floats(_SPLITTER))
-    normal = op.subtract(scaled, op.subtract(scaled, x))
-    steps = op.round(op.multiply(x, graph.floats(1 / _SUBNORMAL_STEP)), "half_to_even")
-    subnormal = op.multiply(steps, graph.floats(_SUBNORMAL_STEP))
-    rounded = op.select(op.less(magnitude, graph.floats(_SMALLEST_NORMAL)), subnormal, normal)
-    # OpenVINO's Round drops the sign of a zero; x times 0 would be folded into a positive one.
-    small = graph.floats(2.0**-100)
-    zero = op.multiply(op.multiply(x, small), op.multiply(magnitude, small))
-    is_zero = op.less_equal(magnitude, graph.floats(_SUBNORMAL_STEP / 2))
-    infinite = op.multiply(x, graph.floats(np.inf))
-    is_large = op.greater_equal(magnitude, graph.floats(_OVERFLOW))
-    return graph.output(op.select(is_large, infinite, op.select(is_zero, zero, rounded)))
+    magnitude = graph.output(op.abs(x))
+    large = op.multiply(_rounded_magnitude(magnitude), graph.floats(_OVERFLOW))
+    sign = op.clamp(x, -1 / _OVERFLOW, 1 / _OVERFLOW)
+    return graph.output(op.multiply(large, sign))
+
+
+def round_clipped(x: Output, low: float, high: float) -> Output:
+    """Return what ``round_fp16(x)`` limited to [low, high] is, nan being kept.
+
+    Rounding keeps the order, so that the limits can come first; without a sign and infinity there
+    is less to do. On x86, minimum and maximum return the second operand if one is nan; what they
+    return is not limited by the other at once, for OpenVINO would make a clamp of the two, which
+    drops nan. Its kernels for varying shapes swap operands: there this is not to be used.
+
+    Args:
+        x: f32, not rounded.
+        low: An fp16 number.
+        high: An fp16 number, not less than ``low``.
+    """
+    if high < math.inf and math.copysign(1, low) > 0:
+        # Negative numbers remain negative or become zero.
+        below = graph.output(op.minimum(graph.floats(high), x))
+        return graph.output(op.maximum(graph.floats(low), _rounded_magnitude(below)))
+    rounded = round_fp16(graph.output(op.maximum(graph.floats(low), x)))
+    return rounded if high == math.inf else graph.output(op.minimum(graph.floats(high), rounded))
+
+
+def _rounded_magnitude(x: Output) -> Output:
+    """Round what is not negative; 65520 becomes 65536."""
+    split = op.multiply(x, graph.floats(_SPLITTER))
+    c = op.clamp(split, _SMALLEST_SPLIT, _LARGEST_SPLIT)
+    return graph.output(op.subtract(c, op.subtract(c, x)))

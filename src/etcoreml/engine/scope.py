@@ -114,6 +114,7 @@ class Scope:
         self.state_values: dict[str, Output] = {}
         self.written_states: dict[str, State] = {}
         self._built: dict[int, tuple[object, Output]] = {}
+        self._unrounded: dict[int, tuple[Output, Output]] = {}
 
     def resolve(self, name: str) -> Value:
         """Return the value of this name, captured if it belongs to an enclosing block."""
@@ -162,6 +163,14 @@ class Scope:
         self.translation.translate_operations(block, self)
         values = [self.resolve(name) for name in block.outputs]
         return [v if isinstance(v, TensorList) else self.output(v, what) for v in values]
+
+    def keep_unrounded(self, rounded: Output, unrounded: Output) -> None:
+        """Remember what a value was before it was rounded."""
+        self._unrounded[id(rounded)] = (rounded, unrounded)
+
+    def unrounded(self, value: Value) -> Output | None:
+        """Return what a value was before it was rounded in this block, None if it was not."""
+        return self._unrounded.get(id(value), (None, None))[1]
 
     def output(self, value: Value, what: str) -> Output:
         """Return a value as a run-time value of this block's graph.

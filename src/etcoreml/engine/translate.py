@@ -7,6 +7,7 @@ values they compute: ``<mil name>`` for the last node of an op, ``<mil name>/<ki
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,7 +23,7 @@ from etcoreml.engine import graph
 from etcoreml.engine.binding import call
 from etcoreml.engine.context import Context
 from etcoreml.engine.dtypes import border_type, compute_type
-from etcoreml.engine.numerics import DROPS_NAN, EXACT, check_numerics, round_fp16, with_nan
+from etcoreml.engine.numerics import EXACT, LIMITS, check_numerics, round_clipped, round_fp16
 from etcoreml.engine.registry import TRANSLATORS
 from etcoreml.engine.scope import (
     Classification,
@@ -135,33 +136,51 @@ def _operation(operation: Operation, scope: Scope) -> None:
             _check(value, declared.type, context)
     if scope.translation.numerics == "faithful" and operation.type not in EXACT:
         values = [
-            _rounded(value, declared.type)
+            _rounded(value, declared.type, scope)
             for value, declared in zip(values, operation.outputs, strict=True)
         ]
-    if operation.type in DROPS_NAN and context.is_faithful:
-        values = [with_nan(values[0], _operands(context))]
+    limited = _limited(context)
+    if limited is not None:
+        values = [limited]
     for value, declared in zip(values, operation.outputs, strict=True):
         scope.values[declared.name] = value
     _name(values, operation)
 
 
-def _operands(context: Context) -> list[Output]:
-    names = (
-        context.operation.inputs[name] for name in ("x", "y") if name in context.operation.inputs
-    )
-    scope = context.scope
-    values = [scope.resolve(item) if isinstance(item, str) else item for (item,) in names]
-    return [scope.output(value, context.label) for value in values]
+def _limited(context: Context) -> Output | None:
+    """Return the result of an op that limits a rounded value: limited before it is rounded.
+
+    None where that is not the same. Minimum and maximum keep nan if nothing swaps their operands,
+    which only kernels for static shapes do not.
+    """
+    scope, operation = context.scope, context.operation
+    if operation.type not in LIMITS or not scope.translation.uses_kernels:
+        return None
+    (x,) = operation.inputs["x"]
+    unrounded = scope.unrounded(scope.resolve(x)) if isinstance(x, str) else None
+    if unrounded is None or unrounded.get_partial_shape().is_dynamic:
+        return None
+    low, high = (_limit(each, context) for each in LIMITS[operation.type])
+    return round_clipped(unrounded, low, high) if low <= high else None
 
 
-def _rounded(value: Value, declared: ValueType) -> Value:
+def _limit(limit: str | float, context: Context) -> float:
+    if isinstance(limit, float):
+        return limit
+    constant = context.constant(limit)
+    return math.nan if constant is None else float(constant.unpack().item())
+
+
+def _rounded(value: Value, declared: ValueType, scope: Scope) -> Value:
     """Round what the program declares as fp16; weights are of that dtype as they are stored."""
     if (
         isinstance(value, Output)
         and isinstance(declared, TensorType)
         and declared.dtype.name == "fp16"
     ):
-        return round_fp16(value)
+        rounded = round_fp16(value)
+        scope.keep_unrounded(rounded, value)
+        return rounded
     return value
 
 
