@@ -104,3 +104,15 @@ def test_a_branch_reads_and_returns_lists(flag: bool) -> None:
     first, length = _run({"pred": np.bool_(flag), "a": a}, build)
     np.testing.assert_array_equal(first, a if flag else np.maximum(a, 0))
     assert length == (3 if flag else 1)
+
+
+def test_reads_beyond_the_ends_stand_for_the_nearest() -> None:
+    def build(a: Any, index: Any) -> Any:
+        mil = mil_builder()
+        full = mil.list_write(ls=mil.make_list(init_length=1, elem_shape=(2,)), index=0, value=a)
+        return mil.list_read(ls=full, index=index), mil.list_gather(ls=full, indices=[5, -7])
+
+    a = normal(2)
+    one, two = _run({"a": a, "index": np.array(3, np.int32)}, build)
+    np.testing.assert_array_equal(one, a)
+    np.testing.assert_array_equal(two, np.stack([a, a]))

@@ -259,3 +259,25 @@ def test_validated_constants_fail_when_the_model_is_loaded(
     message = rf"'{op}' \({op}_\d+\): parameter 'indices' is out of range.*found 3"
     with pytest.raises(EngineError, match=message):
         run(Case(op, inputs, params, opset="iOS17"))
+
+
+@pytest.mark.parametrize("varies", [False, True])
+@pytest.mark.parametrize("op", KINDS)
+def test_no_elements_to_index(op: str, varies: bool) -> None:
+    """NumPy refuses it too; OpenVINO read any memory, or ended the process."""
+    case = _addressed(op, _a(0, 1))
+    first = "x" if op.startswith("gather") else "data"
+    empty = Case(op, dict(case.inputs) | {first: ROWS[:0]}, case.params, opset="iOS17")
+    message = f"Node {op}_[0-9]+/something_to_index" if varies else "there is nothing to index"
+    with pytest.raises(EngineError, match=message):
+        run(empty, varies={first: {0: "rows"}} if varies else False)
+
+
+@pytest.mark.parametrize("varies", [False, True])
+@pytest.mark.parametrize("op", ["gather", "gather_nd"])
+def test_no_indices_into_no_elements(op: str, varies: bool) -> None:
+    case = _addressed(op, _a())
+    inputs = dict(case.inputs) | {"x": ROWS[:0]}
+    labels = {"x": {0: "rows"}, "indices": {0: "n"}} if varies else False
+    (found,), _ = run(Case(op, inputs, case.params, opset="iOS17"), varies=labels)
+    assert found.shape == (0, 2)

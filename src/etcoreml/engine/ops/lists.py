@@ -15,6 +15,7 @@ from openvino import opset15 as op
 from etcoreml.engine import graph
 from etcoreml.engine.context import Context
 from etcoreml.engine.dtypes import compute_type
+from etcoreml.engine.ops.scatter_gather import in_range
 from etcoreml.engine.registry import translates
 from etcoreml.engine.scope import TensorList
 from etcoreml.mil.program import Array
@@ -55,15 +56,17 @@ def list_length(ls: TensorList) -> Any:
 
 
 @translates("list_read", spec="iOS15.list_read")
-def list_read(ls: TensorList, index: Output) -> Any:
-    """Return the element at an int32 index."""
-    return op.gather(ls.data, graph.scalar(index), graph.integer(0))
+def list_read(ls: TensorList, index: Output, context: Context) -> Any:
+    """Return the element at an int32 index; one out of range stands for the nearest in range."""
+    place = in_range(ls.data, graph.scalar(index), (0,), context, False)
+    return op.gather(ls.data, place, graph.integer(0))
 
 
 @translates("list_gather", spec="iOS15.list_gather")
-def list_gather(ls: TensorList, indices: Output) -> Any:
-    """Return the elements at ``(K,)`` int32 indices, stacked in front."""
-    return op.gather(ls.data, indices, graph.integer(0))
+def list_gather(ls: TensorList, indices: Output, context: Context) -> Any:
+    """Return the elements at ``(K,)`` int32 indices, as of ``list_read``, stacked in front."""
+    places = in_range(ls.data, indices, (0,), context, False)
+    return op.gather(ls.data, places, graph.integer(0))
 
 
 @translates("list_write", spec="iOS15.list_write")

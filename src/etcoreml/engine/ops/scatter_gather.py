@@ -3,7 +3,7 @@
 Negative indices count from the end, in iOS17 too, where MIL leaves them undefined but safe for
 memory, as it does all others that are out of range: here those stand for the nearest in range.
 With iOS17's ``validate_indices`` both are errors, when the program is loaded if the indices are
-constant, else when it runs.
+constant, else when it runs. So is any index into a dimension of no elements.
 
 Source: coremltools 9.0 ``scatter_gather.py`` of iOS15, iOS16 and iOS17.
 """
@@ -56,11 +56,22 @@ def gather(
         ``D[:axis] + N[batch_dims:] + D[axis + 1:]``.
     """
     position = graph.axis_of(axis, graph.rank(x))
-    positions = _positions(x, indices, (position,), context, validate_indices)
+    positions = in_range(x, indices, (position,), context, validate_indices)
+    if graph.known_size(x, position) == 0 and graph.known_size(positions, -1) == 0:
+        # OpenVINO 2026.4 divides by the size.
+        return _empty(x, positions, position, batch_dims)
     if batch_dims and position == batch_dims:
         # OpenVINO 2026.4 crashes in the kernel of a small batched Gather of static shape.
         return op.gather_nd(x, graph.unsqueeze(positions, graph.rank(positions)), batch_dims)
     return op.gather(x, positions, graph.integer(position), batch_dims)
+
+
+def _empty(x: Output, indices: Output, axis: int, batch_dims: int) -> Output:
+    """Return what ``gather`` takes by no indices from no elements: nothing, of the right shape."""
+    sizes = [graph.size_of(x, i) for i in range(axis)]
+    sizes += [graph.size_of(indices, i) for i in range(batch_dims, graph.rank(indices))]
+    sizes += [graph.size_of(x, i) for i in range(axis + 1, graph.rank(x))]
+    return graph.output(op.broadcast(graph.scalar_like(x, 0), graph.concat(sizes, 0)))
 
 
 @translates(
@@ -72,7 +83,7 @@ def gather_along_axis(
 ) -> Any:
     """Take ``x[.., indices[p], ..]`` at each position ``p``; the shape is that of ``indices``."""
     position = graph.axis_of(axis, graph.rank(x))
-    positions = _positions(x, indices, (position,), context, validate_indices)
+    positions = in_range(x, indices, (position,), context, validate_indices)
     return op.gather_elements(x, positions, position)
 
 
@@ -112,7 +123,7 @@ def scatter(
     """
     rank = graph.rank(data)
     position = graph.axis_of(axis, rank)
-    positions = _positions(data, indices, (position,), context, validate_indices)
+    positions = in_range(data, indices, (position,), context, validate_indices)
     shape = [-1 if i == position else 1 for i in range(rank)]
     spread = op.broadcast(graph.reshape(positions, shape), graph.shape_of(updates)).output(0)
     return _scattered(data, spread, updates, context, position, mode)
@@ -140,7 +151,7 @@ def scatter_along_axis(
         validate_indices: See the module.
     """
     position = graph.axis_of(axis, graph.rank(data))
-    positions = _positions(data, indices, (position,), context, validate_indices)
+    positions = in_range(data, indices, (position,), context, validate_indices)
     return _scattered(data, positions, updates, context, position, mode)
 
 
@@ -204,10 +215,10 @@ def _coordinates(
     """Return coordinates in the dimensions of ``x`` after ``batch_dims``, all in range."""
     depth = int(graph.sizes(indices)[-1] or 0)
     axes = tuple(range(batch_dims, batch_dims + depth))
-    return _positions(x, indices, axes, context, validates)
+    return in_range(x, indices, axes, context, validates)
 
 
-def _positions(
+def in_range(
     x: Output, indices: Output, axes: tuple[int, ...], context: Context, validates: bool
 ) -> Output:
     """Return indices into ``x`` counted from the front, all of them in range.
@@ -223,12 +234,20 @@ def _positions(
         validates: Whether negative indices and those out of range are errors.
 
     Raises:
-        EngineError: The constant ``indices`` hold one, and ``validates``.
+        EngineError: The constant ``indices`` hold one, and ``validates``; or a dimension addressed
+            has no elements.
     """
     type_ = indices.get_element_type()
     sizes = [graph.known_size(x, axis) for axis in axes]
     if validates:
         _check_constant(sizes, context)
+    may_be_any = 0 not in graph.sizes(indices)
+    if 0 in sizes and may_be_any and None not in graph.sizes(indices):
+        raise EngineError(
+            f"{context.label}: there is nothing to index",
+            found=f"dimensions of {sizes}",
+            expected="dimensions of at least one element, or no indices",
+        )
     if graph.is_constant(indices) and None not in sizes:
         # A constant: OpenVINO reasons about shapes through a Gather of one.
         known = indices.get_node().get_data().astype(np.int64)
@@ -242,7 +261,23 @@ def _positions(
     zero, one = graph.scalar_like(indices, 0), graph.scalar_like(indices, 1)
     is_negative = graph.convert(graph.output(op.less(indices, zero)), type_)
     front = op.add(indices, op.multiply(is_negative, limit))
-    return graph.output(op.minimum(op.maximum(front, zero), op.subtract(limit, one)))
+    last = graph.output(op.subtract(limit, one))
+    if may_be_any and not all(sizes):
+        last = _in_something(last, limit, indices, context)
+    return graph.output(op.minimum(op.maximum(front, zero), last))
+
+
+def _in_something(last: Output, limit: Output, indices: Output, context: Context) -> Output:
+    """Return ``last``, unless a dimension is empty and there are indices: then the run fails.
+
+    Kernels would read any memory, or divide by zero.
+    """
+    is_empty = op.equal(limit, graph.scalar_like(limit, 0)).output(0)
+    if None in graph.sizes(indices):
+        count = op.reduce_prod(graph.shape_of(indices), graph.integers(0), False)
+        is_empty = op.logical_and(is_empty, op.greater(count, graph.integer(0))).output(0)
+    offset = zero_unless(is_empty, "something_to_index", context)
+    return graph.output(op.add(last, graph.convert(offset, last.get_element_type())))
 
 
 def _check_constant(sizes: list[int | None], context: Context) -> None:
