@@ -11,7 +11,13 @@ import weakref
 
 import pytest
 
-from etcoreml.errors import BlobFooterError, DelegateError, FullGraphError, ShapeError
+from etcoreml.errors import (
+    BlobFooterError,
+    DelegateError,
+    EngineError,
+    FullGraphError,
+    ShapeError,
+)
 from etcoreml.runtime import faults
 
 INTERNAL, NOT_SUPPORTED, INVALID_ARGUMENT, MEMORY_ALLOCATION_FAILED = 0x01, 0x10, 0x12, 0x21
@@ -70,6 +76,30 @@ def test_defects_are_wrapped_with_their_traceback() -> None:
     assert "defect of etcoreml" in str(kept)
     if sys.version_info >= (3, 11):
         assert "in raised" in kept.__notes__[0]  # the function the traceback went through
+
+
+def test_a_run_that_failed_is_worded_as_by_the_engine() -> None:
+    """No defect of ours: an index out of range, say. The text is one of OpenVINO's."""
+    text = (
+        "Exception from src/inference/src/cpp/infer_request.cpp:224:\n"
+        "Exception from src/plugins/intel_cpu/src/node.cpp:900:\n"
+        "Node gather_0/validate_indices of type GatherElements\n"
+        "indices values of GatherElement exceed data size\n"
+    )
+    error = raised(RuntimeError(text))
+    code, message = faults.record(error)
+    kept = faults.take()
+    assert code == INVALID_ARGUMENT
+    assert type(kept) is EngineError
+    assert kept.__cause__ is error
+    assert "Node gather_0/validate_indices" in message
+    assert "An index may be out of range" in message
+    assert "defect" not in message
+
+
+def test_a_run_out_of_memory_says_so() -> None:
+    faults.record(raised(RuntimeError("Exception from src/a.cpp:1:\nstd::bad_alloc\n")))
+    assert "too little memory" in str(faults.take())
 
 
 def test_taking_forgets() -> None:

@@ -24,6 +24,8 @@ from etcoreml.errors import DtypeError, EngineError, ShapeError, UsageError
 from etcoreml.mil.program import Array, Shape
 from etcoreml.types import BY_NUMPY, DType
 
+_OUT_OF_MEMORY = ("bad_alloc", "Failed to allocate", "not enough memory")
+
 
 @dataclass(frozen=True)
 class Port:
@@ -190,13 +192,28 @@ class Session:
 
     def failure(self, error: RuntimeError) -> EngineError:
         """Return what to raise instead of an exception of ``Request.infer``."""
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        place = next((line for line in lines if line.startswith("Node ")), "")
-        return EngineError(
-            f"engine: function {self.function!r} failed while it ran",
-            found=": ".join(filter(None, (place, lines[-1] if lines else type(error).__name__))),
-            hint="An index may be out of range, or inputs may differ in a size they must share.",
-        )
+        return run_failure(f"engine: function {self.function!r} failed while it ran", error)
+
+
+def is_run_failure(error: BaseException) -> bool:
+    """Whether an exception is OpenVINO's own: of a run, not of a defect in Python."""
+    return isinstance(error, RuntimeError) and str(error).startswith("Exception from ")
+
+
+def run_failure(what: str, error: BaseException) -> EngineError:
+    """Return the error that says where in the program a run failed.
+
+    Args:
+        what: Failed, as a sentence.
+        error: What ``Request.infer`` raised.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    place = next((line for line in lines if line.startswith("Node ")), "")
+    hint = "An index may be out of range, or inputs may differ in a size they must share."
+    if any(sign in str(error) for sign in _OUT_OF_MEMORY):
+        hint = "This machine has too little memory for inputs of these sizes."
+    found = ": ".join(filter(None, (place, lines[-1] if lines else type(error).__name__)))
+    return EngineError(what, found=found, hint=hint)
 
 
 class Request:

@@ -26,14 +26,22 @@ def record(exception: BaseException) -> tuple[int, str]:
     """Keep an exception for the calling thread.
 
     Args:
-        exception: What the delegate raised. An exception that is not one of etcoreml's own is a
-            defect of ours and is wrapped in a `DelegateError` that carries its traceback as text.
+        exception: What the delegate raised. OpenVINO's own, of a run that failed, becomes the
+            `EngineError` that ``MLModel`` would raise. Any other that is not one of etcoreml's own
+            is a defect of ours and is wrapped in a `DelegateError` that carries its traceback as
+            text.
 
     Returns:
         ExecuTorch's error code, and the message to log.
     """
-    if isinstance(exception, EtCoreMLError):
-        kept: BaseException = exception
+    from etcoreml.engine.session import is_run_failure, run_failure  # loaded by what failed
+
+    failed_run = is_run_failure(exception)
+    if failed_run:
+        kept: BaseException = run_failure("the delegate failed while it ran", exception)
+        kept.__cause__ = exception
+    elif isinstance(exception, EtCoreMLError):
+        kept = exception
     elif isinstance(exception, Exception):
         kept = DelegateError(
             f"the delegate failed: {type(exception).__name__}: {exception}",
@@ -50,7 +58,7 @@ def record(exception: BaseException) -> tuple[int, str]:
         code = _MEMORY_ALLOCATION_FAILED
     elif isinstance(exception, NotImplementedError):
         code = _NOT_SUPPORTED
-    elif isinstance(exception, EtCoreMLError):
+    elif failed_run or isinstance(exception, EtCoreMLError):
         code = _INVALID_ARGUMENT
     else:
         code = _INTERNAL
