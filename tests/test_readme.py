@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from etcoreml.cli.app import app
 from tests.lowering import lower as lower  # imports executorch quietly
+from tests.runtime.processes import run_python
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -17,6 +18,7 @@ PAGES = [
     "CONTRIBUTING.md",
     "docs/architecture.md",
     "docs/blob-format.md",
+    "docs/delegation-report.md",
     "docs/ml-model.md",
     "docs/ops.md",
 ]
@@ -34,6 +36,29 @@ def test_python_example_of_ml_model_runs(
     text = (ROOT / "docs" / "ml-model.md").read_text()
     (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     exec(compile(example, "ml-model.md", "exec"), {})
+
+
+def test_examples_of_the_delegation_report_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "delegation-report.md").read_text()
+    (model,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "my_model.py").write_text(model)
+    sessions = re.findall(r"```\n\$ etcoreml (.*?)\n(.*?)```", text, re.DOTALL)
+    assert len(sessions) == 2
+    for command, expected in sessions:
+        done = run_python(
+            """
+            import sys
+            from etcoreml.cli import main
+            main()
+            """,
+            *command.split(),
+        )
+        printed = done.stdout or done.stderr[done.stderr.index("error: ") :]
+        # The size of the file is not this page's to say.
+        assert re.sub(r"pte \(.*\)", "pte", printed) == re.sub(r"pte \(.*\)", "pte", expected)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -41,6 +42,35 @@ class _Acosh(nn.Module):
 def acosh() -> Built:
     """An op that Core ML cannot take between two that it can; fp32 and int32 outputs."""
     return _Acosh(), (torch.randn(2, 3),)
+
+
+class _Call(nn.Module):
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *inputs: Tensor) -> Any:
+        return self.function(*inputs)
+
+
+def _calling(function: Callable[..., Any], *inputs: Tensor) -> Callable[[], Built]:
+    return lambda: (_Call(function), inputs)
+
+
+_MATRIX = torch.eye(3) * 3 + 0.1
+_COUNTS = torch.tensor([1, 2, 2])
+
+# Ops that neither Core ML nor ExecuTorch's kernels have.
+inverse = _calling(torch.linalg.inv, _MATRIX)
+cholesky = _calling(torch.linalg.cholesky, _MATRIX)
+qr = _calling(lambda x: tuple(torch.linalg.qr(x)), _MATRIX)
+det = _calling(torch.linalg.det, _MATRIX)
+svd = _calling(lambda x: tuple(torch.linalg.svd(x)), _MATRIX)
+solve = _calling(torch.linalg.solve, _MATRIX, torch.ones(3))
+matrix_exp = _calling(torch.linalg.matrix_exp, _MATRIX)
+nextafter = _calling(torch.nextafter, torch.ones(3), torch.zeros(3))
+unique = _calling(lambda x: torch.unique(x), _COUNTS)
+bincount = _calling(lambda x: torch.bincount(x), _COUNTS)
 
 
 class _Counter(nn.Module):

@@ -85,6 +85,13 @@ def test_markers_and_missing_lines_of_code() -> None:
     assert source_of(node_with(bare)) == Source("/m/net.py", 3, "forward", "")
 
 
+def test_what_torch_inserts_has_no_place() -> None:
+    node = node_with('  File "torch/fx/passes/runtime_assert.py", line 24, in insert_asserts\n')
+    node.meta["nn_module_stack"] = {"x": ("_empty_nn_module_stack_from_metadata_hook", "")}
+    assert source_of(node) is None
+    assert module_of(node) == ""
+
+
 def test_other_packages_are_the_model() -> None:
     own = '  File "/v/lib/site-packages/transformers/models/bert.py", line 7, in forward\n    a\n'
     torch_line = '  File "/v/lib/site-packages/torch/nn/functional.py", line 9, in softmax\n    b\n'

@@ -116,7 +116,10 @@ class Findings:
         groups: dict[tuple[str, str | None], list[Decision]] = {}
         for each in self.report.left_out:
             groups.setdefault((each.op, each.reason), []).append(each)
-        rows = [(op, len(group), place(group[0]), reason) for (op, reason), group in groups.items()]
+        rows = [
+            (op, len(group), place(group[0], short=True), reason)
+            for (op, reason), group in groups.items()
+        ]
         render.print_table(
             "Left out of Core ML", ("op", "nodes>", "first at", "reason"), rows[:_MOST_ROWS]
         )

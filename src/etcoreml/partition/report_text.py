@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 _MOST_GROUPS = 20
 _MOST_PLACES = 3
-_MOST_DELEGATES = 12
-_MOST_BREAKS = 12
+_MOST_DELEGATES = 8
+_MOST_BREAKS = 8
+_MOST_NAMES = 4
 _MOST_VALUES = 3
 _CODE_WIDTH = 70
 
@@ -120,15 +121,18 @@ def _group(group: Sequence[Decision], flops: int) -> Iterator[str]:
         yield f"    try   {first.advice}"
 
 
-def place(decision: Decision) -> str:
+def place(decision: Decision, *, short: bool = False) -> str:
     """Return where in the model a node comes from.
 
     Args:
         decision: The node; its name is all that is known of one without a source line.
+        short: Whether the line's number will do.
     """
     module = f"module {decision.module}" if decision.module else ""
     if decision.source is None:
         return module or f"node {decision.node}"
+    if short:
+        return str(decision.source)
     code = decision.source.code
     if len(code) > _CODE_WIDTH:
         code = f"{code[: _CODE_WIDTH - 3]}..."
@@ -199,7 +203,7 @@ def _size(value: Value) -> str:
 
 def _listed(names: Iterable[str]) -> str:
     every = list(names)
-    shown = every[:_MOST_DELEGATES]
+    shown = every[:_MOST_NAMES]
     return ", ".join(shown) + (f" and {len(every) - len(shown)} more" if every != shown else "")
 
 

@@ -63,8 +63,9 @@ def module_of(node: Node) -> str:
     stack = node.meta.get("nn_module_stack")
     if not isinstance(stack, dict) or not stack:
         return ""
-    path = next(reversed(stack.values()))[0]
-    return str(path).removeprefix("L['self'].")
+    path = str(next(reversed(stack.values()))[0])
+    # What torch inserts itself has a stand-in for a module.
+    return "" if path.startswith("_empty_nn_module_stack") else path.removeprefix("L['self'].")
 
 
 def _frames(trace: str) -> Iterator[Source]:
@@ -82,7 +83,10 @@ def _frames(trace: str) -> Iterator[Source]:
 
 
 def _is_library(file: str) -> bool:
-    return file.startswith((_OWN, "<")) or any(each in file for each in _LIBRARIES)
+    # torch writes its own paths without the folder they are installed in at times.
+    return file.startswith((_OWN, "<", f"torch{os.sep}")) or any(
+        each in file for each in _LIBRARIES
+    )
 
 
 def _shortened(file: str) -> str:
