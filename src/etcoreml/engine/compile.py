@@ -29,6 +29,7 @@ from etcoreml.engine.scope import Labels
 from etcoreml.engine.session import Port, Session
 from etcoreml.engine.translate import translate
 from etcoreml.errors import EngineError, ModelError, OptionError
+from etcoreml.mapped import MappedFile
 from etcoreml.mil.program import DictionaryType, Function, MilProgram, StateType, TensorType
 from etcoreml.mil.program import Output as MilOutput
 from etcoreml.types import BY_NAME
@@ -101,6 +102,7 @@ def compile_function(
         try:
             compiled = _compile(model, devices, properties, description, cache, key)
             made = _Made(compiled, description)
+            _release(program)
         except RuntimeError as error:
             where = f"function {chosen.name!r} for {', '.join(devices)}"
             raise EngineError(
@@ -204,6 +206,13 @@ def _compile(
                 cache.store(key, scratch, description)
                 return compiled
     return core().compile_model(model, where, given)
+
+
+def _release(program: MilProgram) -> None:
+    """Give back the pages of weight files, most of which the compiled model has in its own form."""
+    for data in program.sources.values():
+        if isinstance(data.obj, MappedFile):
+            data.obj.release()
 
 
 def _is_worth_caching(model: ov.Model) -> bool:
