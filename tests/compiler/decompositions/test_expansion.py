@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 from torch.utils import _pytree as pytree
 
 from etcoreml.compiler.decompositions import expand
-from tests.coverage.case import Case
+from tests.coverage.case import Case, floats
 from tests.coverage.harness import difference
 from tests.coverage.matrix import CASES
+from tests.lowering import Runtime, lower, snr_db
 
 _NUMBERS = (
     *("expm1", "log1p", "asinh", "trunc", "isinf", "isnan", "logit", "erfc", "exp2", "signbit"),
@@ -36,3 +38,18 @@ def test_numbers(case: Case) -> None:
     found = program.module()(*case.inputs)
     wanted = case.module(*case.inputs)
     assert not difference(pytree.tree_leaves(found), pytree.tree_leaves(wanted), case, "float32")
+
+
+@pytest.mark.parametrize("dimension", [0, 2])
+@pytest.mark.parametrize("layer", [nn.GroupNorm(3, 6), nn.GroupNorm(2, 6, affine=False)], ids=str)
+def test_group_norm_of_a_size_that_varies(layer: nn.Module, dimension: int) -> None:
+    x = floats(2, 6, 4, 5)
+    dim = torch.export.Dim("size", min=2, max=8)
+    program = lower(layer, (x,), dynamic_shapes={"input": {dimension: dim}})
+    method = Runtime.get().load_program(program).load_method("forward")
+    assert b"CoreMLBackend" in program
+    assert method is not None
+    for size in (2, 3, 7):
+        shape = [size if axis == dimension else each for axis, each in enumerate(x.shape)]
+        each = floats(*shape, seed=size)
+        assert snr_db(method.execute([each])[0], layer(each).detach()) > 100

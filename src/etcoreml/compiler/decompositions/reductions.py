@@ -1,4 +1,4 @@
-"""Reductions, scans and order statistics in terms of others."""
+"""Reductions, norms, scans and order statistics in terms of others."""
 
 from __future__ import annotations
 
@@ -31,6 +31,36 @@ def var_mean(
     axes = dim or list(range(self.dim()))
     variance = torch.ops.aten.var.correction(self, axes, correction=correction, keepdim=keepdim)
     return variance, self.mean(axes, keepdim=keepdim)
+
+
+def _varies(node: Node) -> bool:
+    """Whether the first operand of a node has a size that varies."""
+    x = node.all_input_nodes[0].meta["val"]
+    return any(not isinstance(size, int) for size in x.shape)
+
+
+@decomposes(
+    "aten.group_norm.default",
+    why="coremltools 9.0 takes the sizes for constants, and fails where the batch varies",
+    applies=_varies,
+)
+def group_norm(
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    cudnn_enabled: bool = True,
+) -> Tensor:
+    """Normalise groups of channels, a row of numbers each."""
+    rows = input.reshape(input.shape[0], num_groups, -1)
+    centred = rows - rows.mean(-1, keepdim=True)
+    variance = (centred * centred).mean(-1, keepdim=True)
+    normal = (centred / torch.sqrt(variance + eps)).reshape(input.shape)
+    shape = (-1, *[1] * (input.dim() - 2))
+    if weight is not None:
+        normal = normal * weight.reshape(shape)
+    return normal if bias is None else normal + bias.reshape(shape)
 
 
 def _wide(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
