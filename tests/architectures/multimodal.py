@@ -51,12 +51,6 @@ def clipseg() -> Model:
     return Model(Outputs(model, "input_ids pixel_values", "logits"), _pair)
 
 
-def vilt() -> Model:
-    config = transformers.ViltConfig(**(SMALL | VIT), max_image_length=-1)
-    module = Outputs(transformers.ViltModel(config), "input_ids pixel_values", "last_hidden_state")
-    return Model(module, _pair, dynamic=_PAIR)
-
-
 def layoutlm() -> Model:
     config = transformers.LayoutLMConfig(**SMALL, max_2d_position_embeddings=64)
 
@@ -68,4 +62,4 @@ def layoutlm() -> Model:
     return Model(module, inputs, dynamic=_PAIR)
 
 
-MULTIMODAL = family(clip, siglip, clipseg, vilt, layoutlm)
+MULTIMODAL = family(clip, siglip, clipseg, layoutlm)
