@@ -15,6 +15,7 @@ import torch
 from executorch.exir.program._program import _default_decomposition_table
 from executorch.exir.verification.verifier import EXIRATenDialectVerifier, SpecViolationError
 from torch._decomp import decomposition_table
+from torch._export.utils import _is_preservable_cia_op
 from torch.export import ExportedProgram
 from torch.fx import Node
 from torch.utils import _pytree as pytree
@@ -76,7 +77,7 @@ def is_refused(node: Node) -> bool:
 
 @functools.cache
 def _is_refused(op: torch._ops.OpOverload) -> bool:
-    if op.is_view or op._schema.is_mutable or not op._schema.returns or op in _decomposed():
+    if op.is_view or op._schema.is_mutable or not op._schema.returns or _is_taken_apart(op):
         return False
     try:
         EXIRATenDialectVerifier().check_valid_op(op)
@@ -85,10 +86,21 @@ def _is_refused(op: torch._ops.OpOverload) -> bool:
     return False
 
 
+def _is_taken_apart(op: torch._ops.OpOverload) -> bool:
+    """Whether ExecuTorch decomposes an op itself."""
+    table = _decompositions()
+    # To read the table as a dict collects the ops of every namespace, which takes longer than to
+    # lower a small network. It holds those of ATen from the beginning.
+    if op in getattr(table, "decomp_table", table):
+        return True
+    kept = getattr(table, "deleted_custom_ops", ())
+    return op.namespace != "aten" and op not in kept and _is_preservable_cia_op(op)
+
+
 @functools.cache
-def _decomposed() -> frozenset[torch._ops.OpOverload]:
-    """Return the ops that ExecuTorch takes apart itself."""
-    return frozenset(_default_decomposition_table())
+def _decompositions() -> dict[torch._ops.OpOverload, Any]:
+    table: dict[torch._ops.OpOverload, Any] = _default_decomposition_table()
+    return table
 
 
 def _needs_rewrite(node: Node) -> bool:
