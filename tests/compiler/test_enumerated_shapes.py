@@ -110,3 +110,21 @@ def test_full_graph_is_needed() -> None:
     spec = CoreMLBackend.generate_enumerated_shapes_compile_spec(exported(), {"x": X, "y": Y})
     with pytest.raises(PartitionOptionError, match="lower_full_graph=True"):
         CoreMLPartitioner(compile_specs=[spec])
+
+
+def test_a_lower_bound_that_torch_raises_later() -> None:
+    """Decomposition turns [1, 8] into [2, 8]; the compile spec was made before."""
+    module = nn.Sequential(nn.Linear(4, 4), nn.GELU()).eval()
+    rows = torch.export.Dim("rows", min=1, max=8)
+    program = torch.export.export(module, (torch.randn(2, 4),), dynamic_shapes=({0: rows},))
+    shapes = {"input": [[2, 4], [1, 4], [8, 4]]}
+    spec = CoreMLBackend.generate_enumerated_shapes_compile_spec(program, shapes)
+    specs = [*CoreMLBackend.generate_compile_specs(minimum_deployment_target=ct.target.iOS18), spec]
+    partitioner = CoreMLPartitioner(compile_specs=specs, lower_full_graph=True)
+    edge = to_edge_transform_and_lower(program, partitioner=[partitioner])
+    tree = read_blob(edge.exported_program().graph_module.lowered_module_0.processed_bytes)
+    path = "model.mlpackage/Data/com.apple.CoreML/model.mlmodel"
+    model = ct.proto.Model_pb2.Model.FromString(bytes(tree.read(path)))
+    (feature,) = model.description.input
+    listed = feature.type.multiArrayType.enumeratedShapes.shapes
+    assert sorted(list(each.shape) for each in listed) == [[1, 4], [2, 4], [8, 4]]

@@ -123,7 +123,8 @@ class EnumeratedShapes:
         Raises:
             CompileSpecError: No entry has this symbolic shape.
         """
-        if symbols not in self.shapes:
+        found = [each for key, each in self.shapes.items() if _raised(key) == _raised(symbols)]
+        if not found:
             what = "enumerated shapes: no entry for an input of the delegate"
             raise CompileSpecError(
                 what,
@@ -131,7 +132,15 @@ class EnumeratedShapes:
                 expected=" or ".join(str(key) for key in self.shapes),
                 hint="Generate the compile spec from the program that is lowered.",
             )
-        return self.shapes[symbols]
+        return found[0]
+
+
+def _raised(symbols: SymbolicShape) -> SymbolicShape:
+    """Return a shape whose lower bounds are at least 2, as torch may or may not have them."""
+    return tuple(
+        Symbol(size.name, max(size.low or 0, 2), size.high) if isinstance(size, Symbol) else size
+        for size in symbols
+    )
 
 
 def symbolic_inputs(program: Any) -> Iterator[tuple[str, SymbolicShape]]:
