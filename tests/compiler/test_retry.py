@@ -79,7 +79,7 @@ def test_a_converter_that_raises(breaks: Breaks) -> None:
     edge, partitioner = lowered(function, x)
     (told,) = partitioner.report.left_out
     assert told.op == "aten.relu.default"
-    assert str(told.reason).endswith("where it stands: ValueError: not today")
+    assert str(told.reason).endswith("does not convert with it: ValueError: not today")
     delegated = [each.op for each in partitioner.report.delegated]
     assert {"aten.mul.Tensor", "aten.sub.Tensor", "aten.add.Tensor"} <= set(delegated)
     torch.testing.assert_close(forward(edge, x)[0], function(x), atol=1e-2, rtol=1e-3)
@@ -191,6 +191,14 @@ def test_methods_that_share_weights(breaks: Breaks) -> None:
     edge = to_edge_transform_and_lower(programs, partitioner=[partitioner])
     assert left_out(partitioner) == ["aten.relu.default"]
     edge.to_executorch()
+
+
+def test_a_node_that_executorch_cannot_run_is_named(breaks: Breaks) -> None:
+    """conv2d was kept whole, has no kernel, and cannot be taken apart any more."""
+    breaks("conv2d")
+    with pytest.raises(LowerError, match="at node aten_conv2d_default") as caught:
+        lowered(torch.nn.Conv2d(2, 2, 1), torch.randn(1, 2, 3, 3))
+    assert "skip_ops_for_coreml_delegation" in str(caught.value)
 
 
 def test_the_whole_graph_or_an_error(breaks: Breaks) -> None:

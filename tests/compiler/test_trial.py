@@ -41,7 +41,7 @@ def _left_out(tries: pytest.MonkeyPatch, fails: bool) -> list[str]:
 def test_a_node_that_fails_stays_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     (told,) = _left_out(monkeypatch, fails=True)
     assert told.startswith("aten.cumsum.default: coremltools does not convert it: ValueError")
-    assert len(trial._VERDICTS) == 1
+    assert len(trial._VERDICTS) == 4  # the target asked for, and newer ones for the report's advice
 
 
 def test_a_node_that_converts_goes_in(monkeypatch: pytest.MonkeyPatch) -> None:

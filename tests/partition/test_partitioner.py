@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import etcoreml
 from etcoreml.compiler import CoreMLBackend
 from etcoreml.errors import (
     CompileSpecError,
@@ -146,6 +147,59 @@ def test_constant_data_can_stay_outside() -> None:
     )
     assert len(call.args) == 4  # the lowered module, x, weight and bias
     edge.to_executorch()
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [
+        (nn.Conv1d(3, 4, 2), (1, 3, 8)),
+        (nn.Conv2d(3, 4, 2), (1, 3, 8, 8)),
+        (nn.Conv2d(3, 4, 2, bias=False), (1, 3, 8, 8)),
+        (nn.ConvTranspose2d(3, 4, 2), (1, 3, 8, 8)),
+        (nn.LayerNorm(8), (2, 8)),
+        (nn.PReLU(3), (2, 3, 4)),
+    ],
+)
+def test_constants_outside_of_ops_that_need_them(module: nn.Module, shape: Any) -> None:
+    """Oracle: eager. Where Core ML needs constants the op runs outside, decomposed if need be."""
+    partitioner = CoreMLPartitioner(
+        take_over_constant_data=False,
+        compile_specs=CoreMLBackend.generate_compile_specs(compute_precision=ct.precision.FLOAT32),
+    )
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    network = nn.Sequential(module, nn.Tanh()).eval()
+    edge = lowered(network, (x,), partitioner)
+    assert "aten.tanh.default" in [each.op for each in partitioner.report.delegated]
+    (result,) = etcoreml.load(edge.to_executorch().buffer).forward(x)
+    torch.testing.assert_close(result, network(x), atol=1e-5, rtol=1e-5)
+
+
+def test_a_weight_computed_from_constants_is_one() -> None:
+    conv = nn.utils.parametrizations.weight_norm(nn.Conv2d(2, 3, 1))
+    partitioner = CoreMLPartitioner()
+    assert calls(lowered(conv, (torch.randn(1, 2, 3, 3),), partitioner)) == DELEGATE
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "skipped"),
+    [
+        (nn.Conv2d(3, 4, 2), (1, 3, 8, 8), "aten.conv2d.default"),
+        (nn.LayerNorm(8), (2, 8), "aten.layer_norm.default"),
+    ],
+)
+def test_what_a_skipped_op_becomes_stays_outside(
+    module: nn.Module, shape: Any, skipped: str
+) -> None:
+    """ExecuTorch has no kernel for these, so they are decomposed; the parts are not delegated."""
+    partitioner = CoreMLPartitioner(skip_ops_for_coreml_delegation=[skipped])
+    x = torch.randn(shape)
+    network = nn.Sequential(module, nn.Tanh()).eval()
+    edge = lowered(network, (x,), partitioner)
+    assert [each.op for each in partitioner.report.delegated] == ["aten.tanh.default"]
+    reasons = {str(each.reason) for each in partitioner.report.left_out}
+    assert reasons == {"the user asked to leave the op out (skip_ops_for_coreml_delegation)"}
+    (result,) = etcoreml.load(edge.to_executorch().buffer).forward(x)
+    torch.testing.assert_close(result, network(x), atol=2e-3, rtol=2e-3)
 
 
 def test_full_graph_or_an_error() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
+from torch._ops import OpOverload
 from torch.export import ExportedProgram
 from torch.export.graph_signature import (
     ExportGraphSignature,
@@ -23,7 +24,7 @@ from torch.export.graph_signature import (
 from torch.fx import Node
 
 from etcoreml.compiler.convert import converted, isolated
-from etcoreml.compiler.names import op_name
+from etcoreml.compiler.names import has_out_variant, op_name
 from etcoreml.compiler.specs import Options
 from etcoreml.errors import LowerError
 
@@ -36,11 +37,14 @@ class Culprit:
         node: Its name.
         op: Its op, e.g. ``aten.mm.default``.
         reason: Why, as a sentence without a full stop.
+        can_run_outside: Whether ExecuTorch can run it. It cannot run some of the ops that were
+            kept whole for Core ML, and it is too late to take those apart.
     """
 
     node: str
     op: str
     reason: str
+    can_run_outside: bool
 
 
 def culprit(program: ExportedProgram, options: Options, error: LowerError) -> Culprit | None:
@@ -56,8 +60,10 @@ def culprit(program: ExportedProgram, options: Options, error: LowerError) -> Cu
     name = error.node or _last_of_failing_prefix(program, options)
     node = next(each for each in program.graph.nodes if each.name == name)
     cause = f"{type(error.__cause__).__name__}: {error.__cause__}".splitlines()[0]
-    reason = f"coremltools does not convert it where it stands: {cause}"
-    return Culprit(node.name, op_name(node), reason)
+    reason = f"its delegate does not convert with it: {cause}"
+    target = getattr(node.target, "_op", node.target)
+    runs = not isinstance(target, OpOverload) or has_out_variant(target)
+    return Culprit(node.name, op_name(node), reason, runs)
 
 
 def _last_of_failing_prefix(program: ExportedProgram, options: Options) -> str:

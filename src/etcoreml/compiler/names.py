@@ -33,3 +33,8 @@ def argument(node: torch.fx.Node, name: str) -> Any:
         if each.name == name:
             return node.args[index] if index < len(node.args) else each.default_value
     raise KeyError(name)
+
+
+def has_out_variant(op: torch._ops.OpOverload) -> bool:
+    """Whether ExecuTorch can run an op as it is."""
+    return any(name.endswith("out") for name in op.overloadpacket.overloads())

@@ -4,8 +4,8 @@ ExecuTorch partitions first and calls the backend afterwards, with no way to giv
 the lowering under way, whose inputs are unchanged, is run once more from inside: the partitioner
 leaves the nodes at fault outside, and the programs that come out take the place of those that the
 outer run has begun. Nothing of this costs anything as long as partitions convert. Where ExecuTorch
-calls the backend in another way (``to_backend(program, partitioner)``), and where the whole graph
-was asked for, the failure is an error.
+calls the backend in another way (``to_backend(program, partitioner)``), where the whole graph was
+asked for, and where ExecuTorch could not run the node, the failure is an error.
 
 Source: executorch 1.5.1 ``exir/backend/backend_api.py``.
 """
@@ -57,7 +57,8 @@ def lowered_without(culprits: Mapping[str, Culprit]) -> bool:
     """
     begun = _local(_LOWER_ALL, "method_to_tagged_edge_program")
     asked = _local(_TO_BACKEND, "method_edge_program_partitioners")
-    if not culprits or begun is None or asked is None:
+    runs = culprits and all(each.can_run_outside for each in culprits.values())
+    if not runs or begun is None or asked is None:
         return False
     partitioners = {
         method: each

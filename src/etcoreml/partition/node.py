@@ -35,6 +35,20 @@ def overload(node: torch.fx.Node) -> torch._ops.OpOverload | None:
     return found if isinstance(found, torch._ops.OpOverload) else None
 
 
+def origins(node: torch.fx.Node) -> frozenset[str]:
+    """Return the names of the ops that a node was decomposed from, and of its own before that.
+
+    torch keeps them in the metadata, a source in each step of decomposition.
+    """
+    found = set()
+    sources = list(node.meta.get("from_node") or ())
+    while sources:
+        source = sources.pop()
+        found.add(str(source.target))
+        sources.extend(source.from_node or ())
+    return frozenset(found)
+
+
 def is_static(shape: Sequence[Any]) -> bool:
     """Whether every size of a shape is a plain integer."""
     return all(isinstance(size, int) for size in shape)

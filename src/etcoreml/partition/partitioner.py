@@ -24,6 +24,7 @@ from torch.fx.passes.operator_support import OperatorSupportBase
 from etcoreml.compiler.backend import CoreMLBackend
 from etcoreml.compiler.blame import Culprit
 from etcoreml.compiler.decompositions import is_taken_whole
+from etcoreml.compiler.names import has_out_variant
 from etcoreml.compiler.resolution import OwnedSpecs, claim, frames
 from etcoreml.compiler.specs import decode_options
 from etcoreml.compiler.trial import why_not_convertible
@@ -34,7 +35,7 @@ from etcoreml.partition.doubt import is_doubtful
 from etcoreml.partition.interface import constant_names, offences, wide_constants
 from etcoreml.partition.kernels import missing_kernels
 from etcoreml.partition.newer_target import NewerTarget
-from etcoreml.partition.node import op_name, results
+from etcoreml.partition.node import op_name, origins, results
 from etcoreml.partition.record import Outcome, method_under_way, record
 from etcoreml.partition.report import DelegationReport
 from etcoreml.partition.support import Setting, why_not
@@ -50,7 +51,8 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
 
     Args:
         skip_ops_for_coreml_delegation: Ops to leave outside, by the name the edge program shows,
-            e.g. ``aten.mm.default``; case does not matter.
+            e.g. ``aten.mm.default``; case does not matter. What ExecuTorch makes of them when it
+            takes them apart stays outside, too.
         compile_specs: Options, from ``CoreMLBackend.generate_compile_specs``.
         take_over_mutable_buffer: Whether mutable buffers become Core ML state. A buffer that
             cannot (iOS18, floating point and an initial value of zero are needed) stays an input
@@ -169,7 +171,7 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
                 fits = reason is None and node not in outside and not _is_view(node.target)
                 fits &= is_taken_whole(node) and not _repeats(node)
                 # What the user wants outside runs there as it is, if ExecuTorch can run it.
-                fits |= reason == _SKIPPED and _has_out_variant(node.target)
+                fits |= reason == _SKIPPED and has_out_variant(node.target)
                 kept[node.target] = kept.get(node.target, True) and fits
         return [op for op, fits in kept.items() if fits]
 
@@ -265,12 +267,19 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
             return "" if branches else None
         if node.op != "call_function":
             return ""
-        if {op_name(node).lower(), str(node.target.__name__).lower()} & self._skipped:
+        if self._is_skipped(node):
             return _SKIPPED
         reason = why_not(node, setting)
         if reason is None and is_doubtful(node):
             reason = why_not_convertible(node, self._options, setting.constants)
         return reason
+
+    def _is_skipped(self, node: Node) -> bool:
+        """Whether the user asked to leave a node out, or what it was decomposed from."""
+        if not self._skipped:
+            return False
+        names = {op_name(node), str(node.target.__name__), *origins(node)}
+        return not self._skipped.isdisjoint(map(str.lower, names))
 
     def _report(
         self, program: ExportedProgram, reasons: dict[Node, str], buffers: dict[Node, str | None]
@@ -332,11 +341,6 @@ def _is_decomposed(node: Node) -> bool:
         and target.namespace == "aten"
         and torch.Tag.core not in target.tags
     )
-
-
-def _has_out_variant(op: torch._ops.OpOverload) -> bool:
-    """Whether ExecuTorch can run an op that was not decomposed."""
-    return any(name.endswith("out") for name in op.overloadpacket.overloads())
 
 
 def _warn_of_decomposed_workflow() -> None:

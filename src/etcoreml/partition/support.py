@@ -213,6 +213,28 @@ def _is_unbatched(node: Node, setting: Setting) -> bool:
     return x is None or weight is None or x.dim() < weight.dim()
 
 
+def _is_known(value: object, setting: Setting) -> bool:
+    """Whether a value is there when the model is written: a constant, or computed from those."""
+    if not isinstance(value, Node):
+        return True
+    if value.op == "call_function":
+        return all(_is_known(each, setting) for each in value.all_input_nodes)
+    return value.op == "get_attr" or value.name in setting.constants
+
+
+def _has_varying_bias(node: Node, setting: Setting) -> bool:
+    return not _is_known(argument(node, "bias"), setting)
+
+
+def _has_varying_scale(node: Node, setting: Setting) -> bool:
+    return not all(_is_known(argument(node, name), setting) for name in ("weight", "bias"))
+
+
+def _has_varying_transposed_weight(node: Node, setting: Setting) -> bool:
+    is_transposed = "transpose" in op_name(node) or argument(node, "transposed")
+    return is_transposed and not _is_known(argument(node, "weight"), setting)
+
+
 def _uses_indices(node: Node, setting: Setting) -> bool:
     return any(op_name(user) == "getitem" and user.args[1] == 1 for user in node.users)
 
@@ -283,6 +305,12 @@ _BITWISE = (
         for name in ("and", "or", "xor")
         for overload in ("Tensor", "Scalar")
     ),
+)
+_CONVOLUTIONS = ("aten.convolution.default", *(f"aten.conv{n}d.default" for n in (1, 2, 3)))
+_TRANSPOSED = (
+    "aten.conv_transpose1d.default",
+    "aten.conv_transpose2d.input",
+    "aten.conv_transpose3d.input",
 )
 _UNCONVERTED = (
     "aten.affine_grid_generator.default",
@@ -378,9 +406,24 @@ OP_RULES: tuple[Rule, ...] = (
         "Core ML has the op from iOS16 on",
     ),
     Rule(
-        ("aten.convolution.default", *(f"aten.conv{n}d.default" for n in (1, 2, 3))),
+        _CONVOLUTIONS,
         _is_unbatched,
         "Core ML's convolution takes batched tensors",
+    ),
+    Rule(
+        (*_CONVOLUTIONS, *_TRANSPOSED),
+        _has_varying_bias,
+        "Core ML's convolution takes a constant bias only",
+    ),
+    Rule(
+        ("aten.convolution.default", *_TRANSPOSED),
+        _has_varying_transposed_weight,
+        "Core ML's transposed convolution takes a constant weight only",
+    ),
+    Rule(
+        ("aten.layer_norm.default", "aten.native_layer_norm.default"),
+        _has_varying_scale,
+        "Core ML's layer norm takes a constant weight and bias only",
     ),
     Rule(
         ("aten.max_pool2d_with_indices.default", "aten.max_pool3d_with_indices.default"),
