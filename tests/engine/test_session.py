@@ -54,6 +54,27 @@ def test_ports_are_in_program_order_with_declared_types() -> None:
     assert session.devices[-1] == "CPU"
 
 
+def _there_and_back(x: Any) -> Any:
+    builder = mil_builder()
+    turned = builder.transpose(x=x, perm=[1, 0])
+    return builder.transpose(x=turned, perm=[1, 0], name="same")
+
+
+@pytest.mark.parametrize("varies", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int32])
+@pytest.mark.parametrize(
+    "build", [lambda x: mil_builder().identity(x=x, name="same"), _there_and_back]
+)
+def test_an_input_that_is_returned_is_copied(build: Any, dtype: Any, varies: bool) -> None:
+    request = _session({"x": np.zeros((2, 3), dtype)}, build, varies).create_request()
+    x = np.arange(1, 7, dtype=dtype).reshape(2, 3)
+    request.set_input(0, x)
+    if not varies:
+        request.set_output(0, np.zeros((2, 3), dtype))
+    request.infer()
+    np.testing.assert_array_equal(request.output(0), x)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int32])
 def test_bound_arrays_are_read_and_written_in_place(dtype: Any) -> None:
     request = _adder(dtype).create_request()

@@ -100,8 +100,10 @@ def convert(
         convert_from=_SOURCE,
         convert_to=_TARGET,
     )
-    for each in (frontend, pipeline, backend):
+    for each in (frontend, pipeline):
         passes.run(mil_program, each)
+    passes.CopyOutputs()(mil_program)
+    passes.run(mil_program, backend)
     mil_program._check_early_error_out_for_invalid_program()
     spec = converter.ConverterRegistry.backends[_TARGET]()(
         mil_program,

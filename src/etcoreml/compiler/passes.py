@@ -23,6 +23,7 @@ ct = coremltools()
 mil = ct.converters.mil.mil
 registry = mil.passes.pass_registry.PASS_REGISTRY
 quantization = mil.passes.defs.quantization
+scope = mil.scope
 
 _FP16_MAX = 65504.0
 _LARGE_NBYTES = 1 << 16
@@ -48,6 +49,33 @@ def run(program: Any, pipeline: Any) -> None:
         graph_pass.set_options(pipeline.get_options(name))
         graph_pass(program)
     program.validate(check_essential_scope="common::dead_code_elimination" in pipeline.passes)
+
+
+class CopyOutputs(mil.passes.graph_pass.AbstractGraphPass):  # type: ignore[misc, name-defined] # untyped
+    """Let no output be an input or another output: a model needs another name for it.
+
+    Input program::
+
+        main(x) { y = add(x, 1) } -> (y, y, x)
+
+    Output program::
+
+        main(x) { y = add(x, 1); y_1 = identity(y); x_2 = identity(x) } -> (y, y_1, x_2)
+    """
+
+    def apply(self, program: Any) -> None:
+        """Change a ``coremltools.converters.mil.Program`` in place."""
+        for function in program.functions.values():
+            # Every op has to say which line of the model it comes from; these come from none.
+            scopes = [scope.ScopeInfo(each, [None]) for each in function._essential_scope_sources]
+            taken = set(function.inputs.values())
+            outputs = []
+            with function, mil.Builder.scope(*scopes):
+                for index, var in enumerate(function.outputs):
+                    copy = f"{var.name}_copy_{index}"
+                    outputs.append(mil.Builder.identity(x=var, name=copy) if var in taken else var)
+                    taken.add(var)
+            function.set_outputs(outputs)
 
 
 class Fp16Cast(quantization.add_fp16_cast):  # type: ignore[misc, name-defined] # untyped

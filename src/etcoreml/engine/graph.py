@@ -136,6 +136,13 @@ def convert(x: Output, type_: Type) -> Output:
     return x if is_type(x, type_) else output(op.convert(x, type_))
 
 
+def apart(x: Output) -> Output:
+    """Return the values of ``x`` in other memory, by an op that OpenVINO does not remove."""
+    if is_type(x, Type.boolean):
+        return output(op.logical_or(x, x))
+    return output(op.maximum(x, x))
+
+
 def shape_of(x: Output) -> Output:
     """Return the shape as i64: a constant where it is known."""
     known = sizes(x)

@@ -294,9 +294,24 @@ def _result(value: MilOutput, scope: Scope) -> Node:
         declared = _tensor_type(value, "output")
         inside = scope.output(found, f"engine: output {value.name!r}")
         border = graph.convert(inside, border_type(declared.dtype))
+        if _is_moved_input(border):
+            border = graph.apart(border)
     if border is not inside:
         border.get_node().set_friendly_name(f"{value.name}/Convert")
     result = op.result(border)
     result.set_friendly_name(f"{value.name}/Result")
     result.output(0).get_tensor().set_names({value.name})
     return result
+
+
+_MOVES = frozenset(
+    ("Convert", "Concat", "Reshape", "Squeeze", "Tile", "Transpose", "Unsqueeze", "Broadcast")
+)
+
+
+def _is_moved_input(x: Output) -> bool:
+    """Whether OpenVINO may find that an output is an input, whose memory it does not copy then."""
+    node = x.get_node()
+    while node.get_type_name() in _MOVES:
+        node = node.input_value(0).get_node()
+    return bool(node.get_type_name() == "Parameter")
