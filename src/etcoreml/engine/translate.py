@@ -70,14 +70,10 @@ def translate(
     check_numerics(numerics)
     scope = Scope(Translation(_ios(function.opset), numerics, translate_operations, uses_kernels))
     parameters = [_input(value, scope) for value in function.inputs]
-    for value in function.states:
-        _state(value, scope)
+    states = [_state(value, scope) for value in function.states]
     translate_operations(function.block, scope)
     results = [_result(value, scope) for value in function.outputs]
-    sinks = [
-        op.assign(graph.node(scope.read_state(state)), state.variable)
-        for state in scope.written_states.values()
-    ]
+    sinks = _sinks(states, scope)
     labels = {
         value.name: found.labels
         for value in function.outputs
@@ -266,7 +262,8 @@ def _input(value: MilOutput, scope: Scope) -> Node:
     return parameter
 
 
-def _state(value: MilOutput, scope: Scope) -> None:
+def _state(value: MilOutput, scope: Scope) -> tuple[State, Output]:
+    """Enter a state into the scope; return it, and what it holds at first."""
     if not isinstance(value.type, StateType):
         msg = f"{value.name} is not a state"
         raise TypeError(msg)
@@ -284,6 +281,27 @@ def _state(value: MilOutput, scope: Scope) -> None:
     state = State(value.name, variable)
     scope.values[value.name] = state
     scope.state_values[value.name] = read.output(0)
+    return state, read.output(0)
+
+
+def _sinks(states: Sequence[tuple[State, Output]], scope: Scope) -> list[Node]:
+    """Return what keeps the states for the next run.
+
+    OpenVINO takes a variable that is read and assigned, and fails or returns memory as it finds it
+    if one of the two is missing.
+    """
+    sinks = []
+    for state, first in states:
+        value = scope.read_state(state)
+        is_written = state.name in scope.written_states
+        if is_written and not first.get_target_inputs():
+            both = [graph.unsqueeze(each, 0) for each in (first, value)]
+            value = graph.output(
+                op.gather(graph.concat(both, 0), graph.integer(1), graph.integer(0))
+            )
+        if is_written or first.get_target_inputs():
+            sinks.append(op.assign(graph.node(value), state.variable))
+    return sinks
 
 
 def _result(value: MilOutput, scope: Scope) -> Node:

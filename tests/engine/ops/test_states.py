@@ -46,6 +46,52 @@ def test_state_is_kept_between_runs_and_reset() -> None:
     np.testing.assert_array_equal(request.output(1), x)
 
 
+@pytest.mark.parametrize("shape", [(1,), (2, 3), (4, 5, 6)])
+def test_a_state_that_is_never_written_stays_zero(shape: tuple[int, ...]) -> None:
+    program = mil_function(
+        {},
+        lambda kept: mil_builder().read_state(input=kept),
+        "iOS18",
+        states={"kept": state_placeholder(shape)},
+    )
+    session = compile_function(to_program(program, "iOS18"))
+    for _ in range(3):
+        request = session.create_request()
+        request.infer()
+        request.infer()
+        np.testing.assert_array_equal(request.output(0), np.zeros(shape, np.float16))
+
+
+def test_a_state_that_is_never_read_keeps_what_was_written() -> None:
+    x = np.arange(6, dtype=np.float16).reshape(2, 3)
+
+    def build(x: Any, kept: Any) -> Any:
+        return mil_builder().coreml_update_state(state=kept, value=x)
+
+    program = mil_function({"x": x}, build, "iOS18", states={"kept": state_placeholder((2, 3))})
+    request = compile_function(to_program(program, "iOS18")).create_request()
+    for value in (x + 1, x):
+        request.set_input(0, value)
+        request.infer()
+        np.testing.assert_array_equal(request.output(0), value)
+        np.testing.assert_array_equal(request.read_state(0), value)
+
+
+def test_a_state_that_is_not_used_is_zero() -> None:
+    x = np.ones((2, 3), np.float16)
+    program = mil_function(
+        {"x": x},
+        lambda x, kept: mil_builder().add(x=x, y=x),
+        "iOS18",
+        states={"kept": state_placeholder((2, 3))},
+    )
+    request = compile_function(to_program(program, "iOS18")).create_request()
+    request.set_input(0, x)
+    request.infer()
+    np.testing.assert_array_equal(request.output(0), x + x)
+    np.testing.assert_array_equal(request.read_state(0), x * 0)
+
+
 def test_requests_have_states_of_their_own() -> None:
     session = _accumulator()
     ones = np.ones((2, 3), np.float16)
