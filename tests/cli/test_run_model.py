@@ -240,6 +240,19 @@ def test_inputs_that_are_missing(cli: Cli, sum_package: Path, tmp_path: Path) ->
     assert "input 'x' is missing; found y; expected --input x=FILE" in outcome.stderr
 
 
+def test_wrong_shapes_are_found_before_the_model_is_compiled(
+    cli: Cli, linear_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compiled(*_: Any, **__: Any) -> Any:
+        pytest.fail("the model was compiled")
+
+    monkeypatch.setattr("etcoreml.runtime.ml_model.MLModel.__init__", compiled)
+    np.save(tmp_path / "x.npy", normal(2, 24, 1))
+    outcome = cli("run", linear_package, "--input", tmp_path / "x.npy")
+    assert outcome.code == 1
+    assert "input 'x'; found shape (2, 24, 1); expected shape (2, 24)" in outcome.stderr
+
+
 def test_wrong_shapes_and_missing_models(cli: Cli, linear_package: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", normal(3, 24))
     outcome = cli("run", linear_package, "--input", tmp_path / "x.npy")

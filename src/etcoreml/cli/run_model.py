@@ -11,7 +11,9 @@ from etcoreml.cli import render
 from etcoreml.cli.model_inputs import random_values, read_values
 from etcoreml.cli.timed import timed
 from etcoreml.errors import UsageError
+from etcoreml.mil import MilProgram
 from etcoreml.runtime.described_model import MAIN, DescribedModel
+from etcoreml.runtime.features import check_shapes
 from etcoreml.runtime.model_files import ModelFiles
 
 Files = Sequence[tuple[str | None, Path]]
@@ -58,7 +60,8 @@ def run_model(
         ShapeError, DtypeError: An input does not fit.
     """
     on_disk = ModelFiles(path)
-    described = DescribedModel(on_disk, on_disk.open(), function)
+    opened = on_disk.open()
+    described = DescribedModel(on_disk, opened, function)
     signature = described.signature
     assert signature is not None
     if steps is not None and not signature.states:
@@ -68,6 +71,9 @@ def run_model(
         if files
         else random_values(signature.inputs, seed)
     )
+    if isinstance(opened, MilProgram):
+        program = opened.functions[described.function_name or opened.default_function]
+        check_shapes(values, signature.inputs, program)
     with render.stage(f"Compiling {path.name}"):
         model = etcoreml.MLModel(
             path,

@@ -6,13 +6,14 @@ values that coremltools' ``predict`` would return.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from etcoreml.engine import Port
 from etcoreml.errors import ShapeError
-from etcoreml.mil.program import Array, Feature
+from etcoreml.mil.program import Array, Feature, Function, TensorType
 from etcoreml.runtime.arrays import coerce, to_array
 from etcoreml.runtime.images import image_to_tensor, range_text, size_text, tensor_to_image
 
@@ -49,10 +50,7 @@ def input_array(feature: Feature, port: Port, value: Any) -> Array:
     array = to_array(value, what)
     if array.ndim == 0 and port.shape:
         array = array.reshape((1,) * len(port.shape))
-    if not accepts(feature, port, array.shape):
-        raise ShapeError(
-            what, found=f"shape {array.shape}", expected=f"shape {shape_text(feature, port)}"
-        )
+    check_shape(feature, port, array.shape)
     return np.require(coerce(array, port.dtype, what), requirements="C")
 
 
@@ -82,6 +80,44 @@ def output_value(feature: Feature, port: Port, array: Array) -> Any:
         return tensor_to_image(array, feature.image, f"output {feature.name!r}")
     dtype = feature.dtype or port.dtype
     return np.array(array, np.float32 if dtype.name == "fp16" else dtype.storage, ndmin=1)
+
+
+def check_shapes(
+    values: Mapping[str, Any], features: Sequence[Feature], function: Function
+) -> None:
+    """Refuse arrays of other shapes than a function declares, before it is compiled.
+
+    Args:
+        values: By the name of the input; what is no array of numbers is left to `input_array`.
+        features: The inputs as the model describes them.
+        function: What would be compiled.
+
+    Raises:
+        ShapeError: Naming the first.
+    """
+    types = {each.name: each.type for each in function.inputs}
+    for feature in features:
+        type_, value = types.get(feature.name), values.get(feature.name)
+        if value is None or feature.image is not None or not isinstance(type_, TensorType):
+            continue
+        is_text = isinstance(value, np.ndarray) and value.dtype.kind not in "biuf"
+        if type_.shape is not None and not is_text:
+            port = Port(feature.name, type_.dtype, type_.shape)
+            check_shape(feature, port, tuple(np.shape(value)))
+
+
+def check_shape(feature: Feature, port: Port, shape: tuple[int, ...]) -> None:
+    """Refuse a shape of an array input that the model does not declare; a number fits anywhere.
+
+    Raises:
+        ShapeError: Naming the input, the shape, and those that are declared.
+    """
+    if shape and not accepts(feature, port, shape):
+        raise ShapeError(
+            f"input {feature.name!r}",
+            found=f"shape {shape}",
+            expected=f"shape {shape_text(feature, port)}",
+        )
 
 
 def accepts(feature: Feature, port: Port, shape: tuple[int, ...]) -> bool:
