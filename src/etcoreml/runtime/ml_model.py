@@ -18,6 +18,7 @@ from etcoreml.engine.numerics import check_numerics
 from etcoreml.errors import FeatureTypeError, OptionError, StateError, UsageError
 from etcoreml.mil import MilProgram, Model
 from etcoreml.mil.program import Array
+from etcoreml.runtime.compute_device import MLComputeDevice, available_compute_devices
 from etcoreml.runtime.compute_unit import ComputeUnit, engine_name
 from etcoreml.runtime.described_model import DescribedModel
 from etcoreml.runtime.model_files import locate
@@ -196,6 +197,11 @@ class MLModel(DescribedModel):
     def devices(self) -> tuple[str, ...]:
         """OpenVINO's devices the model runs on; empty if it was not loaded."""
         return () if self._predictor is None else self._predictor.devices
+
+    @staticmethod
+    def get_available_compute_devices() -> list[MLComputeDevice]:
+        """Return the devices of this machine, as OpenVINO lists them."""
+        return available_compute_devices()
 
     def close(self) -> None:
         """Free the compiled model, and delete it if it is temporary; may be called twice."""
