@@ -62,8 +62,10 @@ def _nearest(x: Any, target_size_height: int, target_size_width: int) -> Any:
 
 
 def _upsample_nearest(x: Any, scale_factor_height: float, scale_factor_width: float) -> Any:
-    height = int(np.floor(x.shape[-2] * scale_factor_height))
-    return _nearest(x, height, int(np.floor(x.shape[-1] * scale_factor_width)))
+    height = int(np.floor(np.float32(x.shape[-2]) * np.float32(scale_factor_height)))
+    return _nearest(
+        x, height, int(np.floor(np.float32(x.shape[-1]) * np.float32(scale_factor_width)))
+    )
 
 
 def _upsample_bilinear(
@@ -74,8 +76,8 @@ def _upsample_bilinear(
     half_pixel_centers: bool | None = None,
 ) -> Any:
     size = [
-        int(np.floor(x.shape[-2] * scale_factor_height)),
-        int(np.floor(x.shape[-1] * scale_factor_width)),
+        int(np.floor(np.float32(x.shape[-2]) * np.float32(scale_factor_height))),
+        int(np.floor(np.float32(x.shape[-1]) * np.float32(scale_factor_width))),
     ]
     if not align_corners and half_pixel_centers is False:
         return _resize_bilinear(x, size[0], size[1], "DEFAULT")
@@ -142,6 +144,24 @@ CASES = (
             ("fractional", np.float32(1.5), np.float32(2.5)),
         )
     ),
+    *(
+        Case(
+            op,
+            {"x": normal(1, 1, 10, 15)},
+            {
+                "scale_factor_height": np.float32(0.7),
+                "scale_factor_width": np.float32(1.4),
+                **more,
+            },
+            why="a product that f32 rounds up to a whole number",
+            expect=expect,
+            varies=False,
+        )
+        for op, expect, more in (
+            ("upsample_nearest_neighbor", _upsample_nearest, {}),
+            ("upsample_bilinear", _upsample_bilinear, {"align_corners": False}),
+        )
+    ),
     Case(
         "upsample_nearest_neighbor",
         {"x": normal(3, 5, 4)},
@@ -159,6 +179,16 @@ CASES = (
             expect=_nearest,
         )
         for why, height, width in (("larger", 8, 10), ("smaller", 3, 2))
+    ),
+    *(
+        Case(
+            "resize_nearest_neighbor",
+            {"x": normal(1, 2, 14, 28)},
+            {"target_size_height": height, "target_size_width": width},
+            why=f"to {height} and {width}, at whole places",
+            expect=_nearest,
+        )
+        for height, width in ((2, 2), (4, 8), (42, 49))
     ),
     *(
         Case(

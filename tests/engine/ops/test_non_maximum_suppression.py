@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
-from tests.cases import Case, normal, numbers_of, uniform
+from tests.cases import Case, normal, numbers_of, run, uniform
 
 
 def _overlap(a: Any, b: Any) -> float:
@@ -123,3 +124,17 @@ CASES = (
 )
 
 test_numbers = numbers_of(CASES)
+
+
+@pytest.mark.parametrize(("inputs", "opset"), [(ROWS, "iOS15"), (COLUMNS, "iOS17")])
+def test_no_boxes_asked_for(inputs: Any, opset: str) -> None:
+    """Oracle: the shapes that MIL declares."""
+    options = _score(0.0) if opset == "iOS15" else {}
+    found, _ = run(Case("non_maximum_suppression", inputs, _params(0.5, 0, **options), opset=opset))
+    batch = inputs["boxes"].shape[0]
+    classes = inputs["scores"].shape[2 if opset == "iOS15" else 1]
+    shapes = [(batch, 0, 4), (batch, 0, classes), (batch, 0), (batch,)]
+    if opset == "iOS17":
+        shapes = [(batch, 4, 0), (batch, classes, 0), (batch, 0)]
+    assert [value.shape for value in found] == shapes
+    assert not any(value.any() for value in found)

@@ -61,7 +61,8 @@ def upsample_nearest_neighbor(
     x: Output, scale_factor_height: float = 1, scale_factor_width: float = 1
 ) -> Any:
     """Repeat rows and columns: the last two dimensions grow to ``floor(size * factor)``."""
-    return _nearest(x, _scaled(x, scale_factor_height, scale_factor_width))
+    is_whole = scale_factor_height % 1 == scale_factor_width % 1 == 0
+    return _nearest(x, _scaled(x, scale_factor_height, scale_factor_width), is_whole)
 
 
 @translates("resize_nearest_neighbor", spec="iOS15.resize_nearest_neighbor")
@@ -198,7 +199,10 @@ def _scaled(x: Output, *factors: float) -> Output:
     known = graph.sizes(x)[rank - len(factors) :]
     if None not in known:
         return graph.integers(
-            *(int(np.floor(int(n or 0) * f)) for n, f in zip(known, factors, strict=True))
+            *(
+                int(np.floor(np.float32(n or 0) * np.float32(factor)))
+                for n, factor in zip(known, factors, strict=True)
+            )
         )
     dims = graph.integers(*range(rank - len(factors), rank))
     own = op.gather(graph.shape_of(x), dims, graph.integer(0))
@@ -210,8 +214,34 @@ def _linear(x: Output, target: Output, coordinates: str) -> Any:
     return _interpolate(x, target, "linear_onnx", coordinates, "floor")
 
 
-def _nearest(x: Output, target: Output) -> Any:
-    return _interpolate(x, target, "nearest", "asymmetric", "floor")
+def _nearest(x: Output, target: Output, is_whole: bool = False) -> Any:
+    """Take sample ``floor(i n / m)``.
+
+    Args:
+        x: ``(*D, H, W)``.
+        target: The sizes m.
+        is_whole: Whether they are known to be whole multiples of the input's.
+    """
+    rank = graph.rank(x)
+    sizes, counts = graph.sizes(x)[-2:], _constant_sizes(target)
+    if counts is not None and None not in sizes:
+        pairs = zip(sizes, counts, strict=True)
+        is_whole = all(n and m % n == 0 for n, m in pairs)
+    if is_whole:
+        return _interpolate(x, target, "nearest", "asymmetric", "floor")
+    # OpenVINO divides by a rounded m / n, which may end below a whole number.
+    varying = graph.convert(target, Type.i32)
+    for place, axis in enumerate((rank - 2, rank - 1)):
+        known = sizes[place]
+        if known is not None and counts is not None:
+            count = counts[place]
+            low = graph.integers(*(np.arange(count) * known // max(count, 1)))
+        else:
+            size = graph.scalar(graph.convert(graph.size_of(x, axis), Type.i32))
+            number = op.gather(varying, graph.integer(place), graph.integer(0)).output(0)
+            low, _, _ = _neighbours(*_fraction("DEFAULT", size, number, op), size, number, False)
+        x = graph.output(op.gather(x, low, graph.integer(axis)))
+    return x
 
 
 def _interpolate(x: Output, target: Output, mode: str, coordinates: str, nearest: str) -> Any:

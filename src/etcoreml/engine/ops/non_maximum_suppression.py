@@ -55,6 +55,8 @@ def non_maximum_suppression(
     is_columns = context.ios >= _IOS_OF_COLUMNS
     if is_columns:
         boxes, scores = (graph.transpose(value, (0, 2, 1)) for value in (boxes, scores))
+    if max_boxes == 0:
+        return _nothing(scores, is_columns)
     best = graph.output(op.reduce_max(scores, graph.integers(2), False))
     kept = _kept(
         boxes,
@@ -83,6 +85,17 @@ def non_maximum_suppression(
     if is_columns:
         return [*(graph.transpose(value, (0, 2, 1)) for value in outs), indices]
     return [*outs, indices, count]
+
+
+def _nothing(scores: Output, is_columns: bool) -> list[Any]:
+    """Return the results for no boxes at all."""
+    batch, none, four = graph.size_of(scores, 0), graph.integers(0), graph.integers(4)
+    ends = [[none, size] for size in (four, graph.size_of(scores, 2))]
+    shapes = [[batch, *(end[::-1] if is_columns else end)] for end in ends]
+    floats = [op.broadcast(graph.floats(0), graph.concat(shape, 0)) for shape in shapes]
+    zero = op.constant(np.int32(0))
+    indices = op.broadcast(zero, graph.concat([batch, none], 0))
+    return [*floats, indices] if is_columns else [*floats, indices, op.broadcast(zero, batch)]
 
 
 def _competing(scores: Output, best: Output) -> Output:
