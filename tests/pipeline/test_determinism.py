@@ -18,6 +18,7 @@ import torch
 
 from tests.lowering import lower
 from tests.networks import ZOO
+from tests.pipeline.options import PROGRAMS
 
 SCRIPT = Path(__file__).with_name("lower_in_process.py")
 QUANTIZER = {"mode": "linear_symmetric", "weight_threshold": 64}
@@ -48,6 +49,27 @@ def lowered(network: str, options: dict[str, Any], seed: int) -> str:
 )
 def test_two_processes_give_the_same_bytes(network: str, options: dict[str, Any]) -> None:
     assert lowered(network, options, 1) == lowered(network, options, 2)
+
+
+@pytest.mark.slow
+def test_every_option_gives_the_same_bytes_in_two_processes() -> None:
+    """Each process lowers all programs in one go, the second in another order."""
+    first, *others, last = PROGRAMS
+    assert _digests([first, *others, last], 1) == _digests([*reversed(others), first, last], 2)
+
+
+def _digests(names: list[str], seed: int) -> dict[str, str]:
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT.with_name("options.py")), *names],
+        env={**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONWARNINGS": "ignore"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = (line.split(": ") for line in done.stdout.splitlines() if ": " in line)
+    digests = {name: digest for name, digest in lines if name in names}
+    assert set(digests) == set(names)
+    return digests
 
 
 def test_what_was_lowered_before_leaves_no_trace() -> None:
