@@ -51,7 +51,7 @@ struct Kernels {
 
 constexpr size_t kFewRows = 4;
 constexpr size_t kRowBlock = 256;
-constexpr size_t kColumnBlock = 384;               // columns expanded at once
+constexpr size_t kColumnBlock = 768;               // columns expanded at once, at most
 constexpr size_t kCopyStride = kColumnBlock + 16;  // keeps rows out of one cache set
 constexpr size_t kScratch = (kColumnBlock + kRowBlock) * kPanel + kRowBlock * kCopyStride;
 
