@@ -56,11 +56,22 @@ class Port:
         )
 
     def labelled(self, array: Array) -> Any:
-        """Return what the array stands for: a label, a dictionary, or a copy of the array."""
+        """Return what the array stands for: a label, a dictionary, or a copy of the array.
+
+        Raises:
+            ShapeError: A classifier of varying shape got another number of probabilities.
+        """
         if self.labels is None:
             return array.copy()
-        if array.ndim == 0:
+        if array.ndim == 0 and int(array) < len(self.labels):
             return self.labels[int(array)]
+        if array.shape != (len(self.labels),):
+            raise ShapeError(
+                f"the probabilities of {self.name!r} are not one for each label",
+                found=f"label number {array}" if array.ndim == 0 else f"{array.size} of them",
+                expected=f"{len(self.labels)} labels",
+                hint="A classifier takes one sample at a time.",
+            )
         return dict(zip(self.labels, array.tolist(), strict=True))
 
     def check(self, array: Array, what: str) -> None:
