@@ -20,7 +20,7 @@ from torch.export import ExportedProgram
 from torch.fx import Node
 from torch.utils import _pytree as pytree
 
-from etcoreml.compiler.decompositions import expand, expansion, find, join_complex
+from etcoreml.compiler.decompositions import expand, expansion, find, join_complex, merge_axes
 from etcoreml.compiler.names import op_name
 from etcoreml.partition.bfloat16 import widen
 
@@ -38,6 +38,7 @@ def make_acceptable(program: ExportedProgram) -> None:
         program: A functional ATen program.
     """
     changed = widen(program)
+    changed |= merge_axes(program.graph)
     if expand(program.graph, _needs_rewrite):
         join_complex(program.graph)
         changed = True

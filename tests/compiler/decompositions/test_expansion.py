@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 from torch.utils import _pytree as pytree
 
 from etcoreml.compiler.decompositions import expand
 from tests.coverage.case import Case, floats
 from tests.coverage.harness import difference
 from tests.coverage.matrix import CASES
-from tests.lowering import Runtime, lower, snr_db
+from tests.lowering import CoreMLPartitioner, Runtime, lower, snr_db, specs
 
 _NUMBERS = (
     *("expm1", "log1p", "asinh", "trunc", "isinf", "isnan", "logit", "erfc", "exp2", "signbit"),
@@ -53,3 +54,36 @@ def test_group_norm_of_a_size_that_varies(layer: nn.Module, dimension: int) -> N
         shape = [size if axis == dimension else each for axis, each in enumerate(x.shape)]
         each = floats(*shape, seed=size)
         assert snr_db(method.execute([each])[0], layer(each).detach()) > 100
+
+
+class Windows(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        parts = x.view(x.shape[0], 2, 4, 3, 4, 5).permute(0, 1, 3, 2, 4, 5)
+        return parts.contiguous().view(-1, 16, 5) * 2
+
+
+class Pool(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.adaptive_avg_pool1d(x.flatten(2), 1) * 2
+
+
+@pytest.mark.parametrize(
+    ("module", "x"),
+    [
+        (Windows(), floats(2, 8, 12, 5)),
+        (Pool(), floats(2, 8, 12, 5)),
+        (nn.AvgPool2d(9, ceil_mode=True), floats(2, 3, 4, 5)),
+        (nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False), floats(2, 3, 6, 5)),
+    ],
+    ids=["windows", "adaptive", "larger", "ceil"],
+)
+def test_a_batch_that_varies(module: nn.Module, x: Tensor) -> None:
+    shapes = ({0: torch.export.Dim("batch", min=1, max=8)},)
+    partitioner = CoreMLPartitioner(compile_specs=specs("float32"))
+    program = lower(module, (x,), dynamic_shapes=shapes, partitioner=partitioner)
+    assert not partitioner.report.left_out
+    method = Runtime.get().load_program(program).load_method("forward")
+    assert method is not None
+    for batch in (2, 1, 5):
+        each = floats(batch, *x.shape[1:], seed=batch)
+        assert snr_db(method.execute([each])[0], module(each)) > 100

@@ -11,9 +11,18 @@ from etcoreml.compiler.decompositions import (
 )
 from etcoreml.compiler.decompositions.expansion import expand, expansion
 from etcoreml.compiler.decompositions.registry import find, is_taken_whole
+from etcoreml.compiler.decompositions.shapes import merge_axes
 from etcoreml.compiler.decompositions.transforms import join_complex
 
 FAMILIES = (arithmetic, elementwise, reductions, samples, shapes, transforms, windows)
 """The modules; importing them enters their functions."""
 
-__all__ = ["FAMILIES", "expand", "expansion", "find", "is_taken_whole", "join_complex"]
+__all__ = [
+    "FAMILIES",
+    "expand",
+    "expansion",
+    "find",
+    "is_taken_whole",
+    "join_complex",
+    "merge_axes",
+]

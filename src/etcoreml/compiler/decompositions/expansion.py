@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias, cast
 
 import torch
+from torch._dispatch.python import enable_python_dispatcher
 from torch._subclasses import FakeTensor, FakeTensorMode
 from torch.fx import Graph, GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -43,7 +44,8 @@ def expansion(node: Node) -> GraphModule | None:
         return decomposition.function(*args, **kwargs)
 
     values = [each.meta["val"] for each in inputs]
-    with _fake_mode(node), torch.no_grad():
+    # Without Python's dispatcher, some ops of C++ take a size that varies for its example.
+    with enable_python_dispatcher(), _fake_mode(node), torch.no_grad():
         # torch's tracer is typed loosely
         traced = cast(GraphModule, make_fx(call)(*values))
     traced.graph.eliminate_dead_code()

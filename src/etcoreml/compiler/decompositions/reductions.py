@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.fx import Node
 
-from etcoreml.compiler.decompositions.registry import decomposes
+from etcoreml.compiler.decompositions.registry import decomposes, is_static
 from etcoreml.compiler.names import argument
 
 _MISSING = "coremltools 9.0 has no converter for it"
@@ -33,16 +33,10 @@ def var_mean(
     return variance, self.mean(axes, keepdim=keepdim)
 
 
-def _varies(node: Node) -> bool:
-    """Whether the first operand of a node has a size that varies."""
-    x = node.all_input_nodes[0].meta["val"]
-    return any(not isinstance(size, int) for size in x.shape)
-
-
 @decomposes(
     "aten.group_norm.default",
     why="coremltools 9.0 takes the sizes for constants, and fails where the batch varies",
-    applies=_varies,
+    applies=lambda node: not is_static(node),
 )
 def group_norm(
     input: Tensor,

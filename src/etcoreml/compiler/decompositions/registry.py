@@ -48,6 +48,11 @@ def always(node: Node) -> bool:
     return True
 
 
+def is_static(node: Node) -> bool:
+    """Apply where no size of the first operand varies."""
+    return all(isinstance(size, int) for size in node.all_input_nodes[0].meta["val"].shape)
+
+
 def has_integers(node: Node) -> bool:
     """Apply where an operand is of integers or truth values."""
     return any(not each.dtype.is_floating_point for each in tensors(node))

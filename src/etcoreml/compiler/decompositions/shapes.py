@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+from typing import Any
+
 import torch
 from torch import Tensor
-from torch.fx import Node
+from torch.fx import Graph, Node
 
-from etcoreml.compiler.decompositions.registry import decomposes
-from etcoreml.compiler.names import argument
+from etcoreml.compiler.decompositions.registry import decomposes, is_static
+from etcoreml.compiler.names import argument, op_name
 
 _MISSING = "coremltools 9.0 has no converter for it"
-
-
-def _is_static(node: Node) -> bool:
-    return all(isinstance(size, int) for size in node.all_input_nodes[0].meta["val"].shape)
 
 
 @decomposes(
     "aten.diagonal.default",
     "aten.diagonal_copy.default",
     why="coremltools 9.0 gives it a wrong shape: https://github.com/apple/coremltools/issues/2565",
-    applies=_is_static,
+    applies=is_static,
 )
 def diagonal(self: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """Take every (columns + 1)-th element of the flattened matrices."""
@@ -34,7 +34,7 @@ def diagonal(self: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Ten
 
 
 @decomposes(
-    "aten.as_strided.default", "aten.as_strided_copy.default", why=_MISSING, applies=_is_static
+    "aten.as_strided.default", "aten.as_strided_copy.default", why=_MISSING, applies=is_static
 )
 def as_strided(
     self: Tensor, size: list[int], stride: list[int], storage_offset: int | None = None
@@ -46,7 +46,7 @@ def as_strided(
     return self.reshape(-1).index_select(0, at.reshape(-1)).reshape(size)
 
 
-@decomposes("aten.unfold.default", "aten.unfold_copy.default", why=_MISSING, applies=_is_static)
+@decomposes("aten.unfold.default", "aten.unfold_copy.default", why=_MISSING, applies=is_static)
 def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """Stack the n-th elements of all windows."""
     axis = dimension % self.dim()
@@ -99,7 +99,7 @@ def constant_pad_nd(self: Tensor, pad: list[int], value: float = 0) -> Tensor:
 
 def _sums(node: Node) -> bool:
     used = all(user.args[1] == 0 for user in node.users)
-    return bool(used and argument(node, "mode") in (0, 1) and _is_static(node))
+    return bool(used and argument(node, "mode") in (0, 1) and is_static(node))
 
 
 @decomposes("aten._embedding_bag.default", why=_MISSING, applies=_sums)
@@ -126,3 +126,74 @@ def embedding_bag(
     total = torch.matmul(share, torch.index_select(weight, 0, indices))
     result = total / count if mode == 1 else total
     return result, bag, count.squeeze(1).to(torch.int64), bag
+
+
+_HIGHEST_RANK = 5
+_VIEWS = ("aten.view.default", "aten._unsafe_view.default")
+
+
+def merge_axes(graph: Graph) -> bool:
+    """Merge the axes that a transpose keeps side by side where it has more than Core ML takes.
+
+    For sizes that vary; where none does, coremltools does it.
+
+    Input graph::
+
+        view(permute(view(x, [n, 4, 2, 4, 2, 8]), [0, 1, 3, 2, 4, 5]), [4 * n, 4, 8])
+
+    Output graph::
+
+        view(clone(permute(view(x, [-1, 2, 4, 16]), [0, 2, 1, 3])), [4 * n, 4, 8])
+
+    Args:
+        graph: The graph of a functional ATen program; what is replaced stays in it, unused.
+
+    Returns:
+        Whether anything was changed.
+    """
+    changed = False
+    for split in list(graph.nodes):
+        if op_name(split) in _VIEWS and split.meta["val"].dim() > _HIGHEST_RANK:
+            changed |= _merge_axes(graph, split)
+    return changed
+
+
+def _merge_axes(graph: Graph, split: Node) -> bool:
+    source, sizes = split.all_input_nodes[0], split.meta["val"].shape
+    transpose = _only_user(split)
+    if transpose is None or op_name(transpose) != "aten.permute.default":
+        return False
+    last = transpose
+    joined = _only_user(last)
+    while joined is not None and op_name(joined) == "aten.clone.default":
+        last, joined = joined, _only_user(joined)
+    if joined is None or op_name(joined) not in _VIEWS:
+        return False
+    order = [axis % len(sizes) for axis in transpose.args[1]]
+    runs = [[order[0]]]
+    for before, axis in itertools.pairwise(order):
+        runs.append([axis]) if axis != before + 1 else runs[-1].append(axis)
+    merged = [math.prod(sizes[axis] for axis in run) for run in sorted(runs)]
+    varying = [size for size in merged if not isinstance(size, int)]
+    if len(runs) > _HIGHEST_RANK or len(varying) != 1 or joined.meta["val"].dim() > _HIGHEST_RANK:
+        return False
+    moved = [sorted(runs).index(run) for run in runs]
+    with graph.inserting_before(transpose):
+        row_by_row = {"memory_format": torch.contiguous_format}
+        value = _call(graph, transpose, torch.ops.aten.clone.default, source, **row_by_row)
+        shape = [size if isinstance(size, int) else -1 for size in merged]
+        value = _call(graph, transpose, torch.ops.aten.view.default, value, shape)
+        value = _call(graph, transpose, torch.ops.aten.permute.default, value, moved)
+        value = _call(graph, transpose, torch.ops.aten.clone.default, value, **row_by_row)
+    joined.replace_input_with(last, value)
+    return True
+
+
+def _only_user(node: Node) -> Node | None:
+    return next(iter(node.users)) if len(node.users) == 1 else None
+
+
+def _call(graph: Graph, origin: Node, op: Any, x: Node, *args: Any, **kwargs: Any) -> Node:
+    node = graph.call_function(op, (x, *args), kwargs)
+    node.meta = dict(origin.meta) | {"val": op(x.meta["val"], *args, **kwargs)}
+    return node

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.fx import Node
 from torch.nn import functional
 
-from etcoreml.compiler.decompositions.registry import decomposes
+from etcoreml.compiler.decompositions.registry import decomposes, is_static
 from etcoreml.compiler.names import argument, op_name
 
 _LARGEST_WINDOW = 64
@@ -108,8 +108,14 @@ def max_pool2d(
 
 def _divides_otherwise(node: Node) -> bool:
     """Whether windows are divided by something else than MIL divides by."""
-    static = all(isinstance(size, int) for size in node.all_input_nodes[0].meta["val"].shape)
+    shape = node.all_input_nodes[0].meta["val"].shape
+    static = all(isinstance(size, int) for size in shape[len(shape) - _rank(node) :])
     return static and (bool(argument(node, "ceil_mode")) or _overrides_divisor(node))
+
+
+def _rank(node: Node) -> int:
+    """Return over how many dimensions a node pools."""
+    return 3 if "3d" in op_name(node) else 2
 
 
 def _overrides_divisor(node: Node) -> bool:
@@ -136,11 +142,13 @@ def avg_pool(
     kernel = _each(kernel_size, rank)
     steps, pads = _each(stride or kernel, rank), _each(padding, rank)
     widths: list[int] = []
+    spans: list[int] = []  # a single window may be larger than what there is
     divisor = torch.ones((1,), dtype=self.dtype)
     for i in range(rank):
         size = self.shape[self.dim() - rank + i]
         count = _window_count(size, kernel[i], steps[i], pads[i], 1, ceil_mode)
-        after = max(0, (count - 1) * steps[i] + kernel[i] - size - pads[i])
+        spans.append(min(kernel[i], pads[i] + size) if count == 1 else kernel[i])
+        after = max(0, (count - 1) * steps[i] + spans[i] - size - pads[i])
         widths = [pads[i], after, *widths]
         start = torch.arange(count) * steps[i] - pads[i]
         low, high = (-pads[i], size + pads[i]) if count_include_pad else (0, size)
@@ -149,7 +157,7 @@ def avg_pool(
     divisor = divisor.squeeze(0)
     padded = functional.pad(self, widths) if any(widths) else self
     pool = functional.avg_pool2d if rank == 2 else functional.avg_pool3d
-    pooled: Tensor = pool(padded, kernel, steps) * math.prod(kernel)
+    pooled: Tensor = pool(padded, spans, steps) * math.prod(spans)
     return pooled / (divisor_override if divisor_override is not None else divisor)
 
 
@@ -183,6 +191,26 @@ def adaptive_avg_pool(self: Tensor, output_size: list[int]) -> Tensor:
         ]
         x = torch.cat(means, axis)
     return x
+
+
+@decomposes(
+    "aten.adaptive_avg_pool1d.default",
+    why="coremltools 9.0 takes the sizes for constants, and fails where the batch varies",
+    applies=lambda node: not is_static(node) and _has_static_windows(node),
+)
+def adaptive_avg_pool1d(self: Tensor, output_size: list[int]) -> Tensor:
+    """Average each part."""
+    return adaptive_avg_pool(self, output_size)
+
+
+@decomposes(
+    "aten.adaptive_avg_pool1d.default",
+    why="coremltools 9.0 takes the sizes for constants, and fails where the length varies",
+    applies=lambda node: not is_static(node) and list(argument(node, "output_size")) == [1],
+)
+def global_avg_pool1d(self: Tensor, output_size: list[int]) -> Tensor:
+    """Average all."""
+    return self.mean(-1, keepdim=True)
 
 
 def _is_even(node: Node) -> bool:
