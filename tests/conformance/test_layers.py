@@ -50,7 +50,15 @@ ALLOWED = {
 }
 
 # Tests of the whole path, of properties that no single module has.
-WHOLE_PATH_FOLDERS = {"conformance", "coverage", "hostile", "models", "peers", "pipeline"}
+WHOLE_PATH_FOLDERS = {
+    "architectures",
+    "conformance",
+    "coverage",
+    "hostile",
+    "models",
+    "peers",
+    "pipeline",
+}
 WHOLE_PATH = {
     "test_readme.py": "the README's commands",
     "benchmarks/test_report.py": "the benchmark's tables and goals",
