@@ -5,10 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own spelling
 
-from tests.cases import Case, normal, numbers_of, rng, uniform
+from etcoreml.engine import compile_function
+from tests.cases import (
+    Case,
+    mil_builder,
+    mil_function,
+    normal,
+    numbers_of,
+    rng,
+    to_program,
+    uniform,
+)
 
 CONV = (F.conv1d, F.conv2d, F.conv3d)
 TRANSPOSED = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
@@ -182,3 +193,23 @@ CASES = (
 )
 
 test_numbers = numbers_of(CASES)
+
+
+@pytest.mark.parametrize("varies", [False, True])
+def test_an_input_that_was_padded_before(varies: bool) -> None:
+    """OpenVINO 2026.4 fuses the padding and gets the size, or the numbers, wrong."""
+    x, weight = normal(1, 4, 5), normal(4, 6, 3)
+
+    def build(x: Any) -> Any:
+        mil = mil_builder()
+        padded = mil.pad(x=x, pad=np.int32([0, 0, 1, 2]), constant_val=np.float32(0))
+        return mil.conv_transpose(
+            x=padded, weight=weight, strides=[3], pad_type="custom", pad=[0, 1]
+        )
+
+    program = to_program(mil_function({"x": x}, build, "iOS15", varies), "iOS15")
+    request = compile_function(program).create_request()
+    request.set_input(0, x)
+    request.infer()
+    expected = F.conv_transpose1d(F.pad(torch.tensor(x), (1, 2)), torch.tensor(weight), stride=3)
+    np.testing.assert_allclose(request.output(0), expected[..., :-1].numpy(), rtol=1e-5, atol=1e-5)
