@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from openvino import opset15 as op
 from etcoreml.engine import Session, compile_function, kernels
 from etcoreml.engine import compile as compiling
 from etcoreml.engine.fork import core
-from etcoreml.mil.open import open_model
 from etcoreml.mil.program import Array, Constant, TensorType
 from etcoreml.types import BY_NAME
 from tests.cases import (
@@ -27,7 +25,6 @@ from tests.cases import (
     mil_function,
     normal,
     packed,
-    save_converted,
     to_program,
     uniform,
 )
@@ -425,43 +422,6 @@ def test_the_instruction_set_is_the_one_in_use(any_set: str) -> None:
 def test_fp32_programs_are_left_alone() -> None:
     _, session = run(program(np.float32), profiling=True)
     assert "Reference" not in kinds(session).values()
-
-
-def resident_kb(path: Path) -> int:
-    """Return how much of a mapped file is resident in this process."""
-    total, is_inside = 0, False
-    for line in Path("/proc/self/smaps").read_text(encoding="utf-8").splitlines():
-        if "-" in line.split(" ", 1)[0]:
-            is_inside = line.endswith(str(path))
-        elif is_inside and line.startswith("Rss:"):
-            total += int(line.split()[1])
-    return total
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/smaps")
-def test_weights_are_not_resident_twice(tmp_path: Path) -> None:
-    """The packed weights are kept; what they were made of is given back to the system."""
-
-    def build(v: Any) -> Any:
-        weight = (normal(1024, 1024, seed=1) / 32).astype(np.float16)
-        return mil_builder().linear(x=v, weight=weight, bias=normal(1024).astype(np.float16))
-
-    x = normal(2, 1024).astype(np.float16)
-    path = save_converted(
-        mil_function({"x": x}, build, "iOS17"),
-        tmp_path / "wide.mlpackage",
-        target="iOS17",
-        precision="FLOAT16",
-    )
-    program_ = open_model(path)
-    (weights,) = path.rglob("weight.bin")
-    session = compile_function(program_, compute_unit="cpu_only", threads=1, cache_dir="")
-    assert resident_kb(weights) < 1024
-    session.run({"x": x})
-    assert resident_kb(weights) < 1024
-    (stored_,) = [data for data in program_.sources.values() if data.nbytes > 2**21]
-    assert len(stored_.tobytes()) == stored_.nbytes
-    assert resident_kb(weights) >= 2048  # so the file was looked for in the right place
 
 
 def test_requests_of_several_threads() -> None:
