@@ -87,3 +87,16 @@ def test_a_batch_that_varies(module: nn.Module, x: Tensor) -> None:
     for batch in (2, 1, 5):
         each = floats(batch, *x.shape[1:], seed=batch)
         assert snr_db(method.execute([each])[0], module(each)) > 100
+
+
+class Halves(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        # PyTorch exports the first with a number for a tensor.
+        return torch.ops.aten.floor_divide.default(x, 2) + torch.ops.aten.remainder.Scalar(x, 3)
+
+
+def test_a_number_as_the_divisor() -> None:
+    x = floats(3, 4) * 10
+    method = Runtime.get().load_program(lower(Halves(), (x,))).load_method("forward")
+    assert method is not None
+    torch.testing.assert_close(method.execute([x])[0], Halves()(x))

@@ -173,8 +173,10 @@ def remainder(self: Tensor, other: Tensor) -> Tensor:
 
 @decomposes("aten.floor_divide.default", why=_INFINITE, applies=_divides_floats)
 @decomposes("aten.div.Tensor_mode", why=_INFINITE, applies=_floors_floats)
-def floor_divide(self: Tensor, other: Tensor, rounding_mode: str = "floor") -> Tensor:
+def floor_divide(self: Tensor, other: Tensor | float, rounding_mode: str = "floor") -> Tensor:
     """Divide and round down; where the quotient is next to an integer, the remainder decides."""
+    if not isinstance(other, Tensor):  # torch.export gives a number as it stands
+        other = torch.full((1,) * self.dim(), other, dtype=self.dtype)
     quotient = self / other
     rest = torch.ops.aten.remainder.Tensor(self, other)
     down = torch.round((self - rest) / other)
