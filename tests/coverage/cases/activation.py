@@ -24,7 +24,7 @@ def _prelu(channels: int) -> nn.Module:
 CASES = (
     *(case(f"F_{name}", getattr(functional, name), finite()) for name in _PLAIN),
     case("gelu_tanh", lambda x: functional.gelu(x, approximate="tanh"), finite()),
-    case("threshold", lambda x: functional.threshold(x, 0.3, -2.0), edges(), nan=False),
+    case("threshold", lambda x: functional.threshold(x, 0.3, -2.0), edges()),
     case("softplus_beta", lambda x: functional.softplus(x, beta=2, threshold=5), finite()),
     case("prelu", _prelu(1), finite()),
     case("prelu_2d", _prelu(3), floats(2, 3, 4, 4)),
