@@ -24,15 +24,20 @@ def main() -> None:
     )
     parser.add_argument("names", nargs="*", help="questions, and parts of networks' names")
     parser.add_argument("--quick", action="store_true", help="whether it works, not how fast")
+    parser.add_argument(
+        "--publish", action="store_true", help="write docs/benchmarks.md, of all networks only"
+    )
     given = parser.parse_args()
     networks = [name for name in given.names if name not in QUESTIONS]
+    if given.publish and (networks or given.quick):
+        parser.error("--publish is for a full run: without names of networks, without --quick")
     asked = [name for name in QUESTIONS if name in given.names]
     # Imported when asked: each needs libraries that take seconds.
     for question in asked or (["engine"] if networks else ["engine", "bridge"]):
         if question == "engine":
             from benchmarks import engine
 
-            engine.main(networks, quick=given.quick)
+            engine.main(networks, quick=given.quick, publish=given.publish)
         elif question == "bridge":
             from benchmarks import bridge
 

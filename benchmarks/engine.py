@@ -28,8 +28,10 @@ from benchmarks.measure import machine
 from benchmarks.report import render
 from benchmarks.runtimes import RUNTIMES
 from benchmarks.workloads import QUICK, names
+from etcoreml.atomic import write_atomic
 
 OUTPUT = Path("bench-out")
+PUBLISHED = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 THREADS = (1, 2)
 _DONE = "about.json"
 
@@ -161,12 +163,13 @@ def _peak(threads: int) -> Any:
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
 
 
-def main(chosen: list[str] | None = None, *, quick: bool = False) -> None:
+def main(chosen: list[str] | None = None, *, quick: bool = False, publish: bool = False) -> None:
     """Measure, print and write.
 
     Args:
         chosen: Parts of the workloads' names; all of them by default.
         quick: Only the small workloads, and few calls: whether it works, not how fast.
+        publish: Write the tables to docs/benchmarks.md too.
     """
     started = time.perf_counter()
     rounds, seconds = (2, 0.05) if quick else (5, 0.25)
@@ -197,6 +200,8 @@ def main(chosen: list[str] | None = None, *, quick: bool = False) -> None:
     (OUTPUT / "engine.json").write_text(json.dumps(document, indent=2) + "\n")
     text = render(document)
     (OUTPUT / "engine.md").write_text(text)
+    if publish:
+        write_atomic(PUBLISHED, lambda file: file.write(text.encode()))
     print(f"\n{text}\nwritten: {OUTPUT}/engine.json, {OUTPUT}/engine.md")
 
 
