@@ -215,3 +215,18 @@ def test_a_failure_that_cannot_be_mended_names_the_node(breaks: Breaks) -> None:
     with pytest.raises(LowerError, match="at node aten_relu_default") as caught:
         to_backend(program.exported_program(), CoreMLPartitioner())
     assert caught.value.node == "aten_relu_default"
+
+
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), MemoryError()])
+def test_a_machine_that_fails_is_no_nodes_fault(
+    failure: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each node in turn would be left outside, and the program hold no delegate."""
+
+    def fails(program: Any, pipeline: Any) -> None:
+        raise failure
+
+    monkeypatch.setattr(passes, "run", fails)
+    with pytest.raises(LowerError, match=type(failure).__name__) as caught:
+        lowered(lambda x: torch.relu(x * 2), torch.randn(3))
+    assert caught.value.__cause__ is failure

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from etcoreml.compiler import torch_ops, trial
+from etcoreml.compiler import passes, torch_ops, trial
+from etcoreml.errors import LowerError
 from etcoreml.partition import CoreMLPartitioner
 from tests.coverage.case import Call
 from tests.lowering import to_edge_transform_and_lower
@@ -46,3 +47,13 @@ def test_a_node_that_fails_stays_outside(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_node_that_converts_goes_in(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not _left_out(monkeypatch, fails=False)
+
+
+def test_a_full_disk_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(program: Any, pipeline: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(passes, "run", fails)
+    with pytest.raises(LowerError, match="No space left"):
+        _left_out(monkeypatch, fails=False)
+    assert not trial._VERDICTS

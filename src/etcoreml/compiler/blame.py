@@ -23,7 +23,7 @@ from torch.export.graph_signature import (
 )
 from torch.fx import Node
 
-from etcoreml.compiler.convert import converted, isolated
+from etcoreml.compiler.convert import MACHINE_FAILURES, converted, isolated
 from etcoreml.compiler.names import has_out_variant, op_name
 from etcoreml.compiler.specs import Options
 from etcoreml.errors import LowerError
@@ -55,8 +55,8 @@ def culprit(program: ExportedProgram, options: Options, error: LowerError) -> Cu
         options: The options of the conversion.
         error: What it raised.
     """
-    if error.__cause__ is None:
-        return None  # an option or the partition as a whole
+    if error.__cause__ is None or isinstance(error.__cause__, MACHINE_FAILURES):
+        return None  # an option, the partition as a whole, or the machine
     name = error.node or _last_of_failing_prefix(program, options)
     node = next(each for each in program.graph.nodes if each.name == name)
     cause = f"{type(error.__cause__).__name__}: {error.__cause__}".splitlines()[0]

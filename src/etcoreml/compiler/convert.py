@@ -39,6 +39,9 @@ _LOGGER = logging.getLogger(__name__)
 # coremltools keeps names, scopes and converters in process-wide tables.
 _CONVERSION = threading.RLock()
 
+MACHINE_FAILURES = (OSError, MemoryError)
+"""Causes that any partition would meet, such as a full disk: no node is at fault."""
+
 # Goes through the nodes of a program; where it failed tells which one did.
 _CONVERT_NODES = ct.converters.mil.frontend.torch.ops.convert_nodes.__code__
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.fx import Node
 from torch.fx.node import map_arg
 
-from etcoreml.compiler.convert import converted
+from etcoreml.compiler.convert import MACHINE_FAILURES, converted
 from etcoreml.compiler.names import op_name
 from etcoreml.compiler.specs import Options
 from etcoreml.errors import EtCoreMLError
@@ -63,6 +63,8 @@ def _try(node: Node, options: Options, constants: Collection[str]) -> str | None
         with converted(program, options):
             return None
     except EtCoreMLError as error:
+        if isinstance(error.__cause__, MACHINE_FAILURES):
+            raise
         first = str(error.found or error).splitlines()[0]
         return f"coremltools does not convert it: {first}"
 
