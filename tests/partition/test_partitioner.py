@@ -368,13 +368,3 @@ def test_a_delegate_without_inputs_needs_ios18() -> None:
     assert "iOS18" in str(old.report.left_out[-1].reason)
     assert DELEGATE[0] in calls(lowered(function, (torch.randn(3),), new))
     assert [each.op for each in new.report.left_out] == ["aten.acosh.default"]
-
-
-def test_a_network_in_channels_last_is_lowered_without_core_ml() -> None:
-    """Delegates take contiguous tensors; ops ExecuTorch cannot run must not be kept whole then."""
-    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).to(memory_format=torch.channels_last)
-    x = torch.randn(1, 3, 8, 8).to(memory_format=torch.channels_last)
-    partitioner = CoreMLPartitioner()
-    edge = lowered(module, (x,), partitioner)
-    assert "not contiguous" in str(partitioner.report.left_out[0].reason)
-    edge.to_executorch()

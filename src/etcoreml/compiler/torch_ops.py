@@ -23,13 +23,22 @@ _TABLE: dict[str, Callable[[Any, Any], None]] = (
 )
 
 
-def _clone_dim_order(context: Any, node: Any) -> None:
-    """Convert ``dim_order_ops::_clone_dim_order``, whose result has the contiguous order.
+def _in_order(converter: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    """Return a converter of an op that may ask for an order of the dimensions in memory.
 
-    The partitioner leaves every other order outside, so the copy is the tensor itself.
+    Core ML's tensors have none: where one leaves a delegate, the runtime writes it in the order
+    that the program wants.
     """
-    node.kwinputs.pop("dim_order", None)
-    _torch.ops.noop(context, node)
+
+    def convert(context: Any, node: Any) -> None:
+        node.kwinputs.pop("dim_order", None)
+        node.kwinputs.pop("memory_format", None)
+        converter(context, node)
+
+    return convert
+
+
+_clone_dim_order = _in_order(_torch.ops.noop)
 
 
 def _with_results(converter: Callable[[Any, Any], None], count: int) -> Callable[[Any, Any], None]:
@@ -53,7 +62,7 @@ OWN_CONVERTERS: Mapping[str, Callable[[Any, Any], None]] = MappingProxyType(
         # Under the name of the overload that torch.export writes, else they are unrolled.
         "lstm.input": _with_results(_torch.ops.lstm, 3),
         "gru.input": _with_results(_torch.ops.gru, 2),
-        "dim_order_ops._to_dim_order_copy": _torch.dim_order_ops._to_dim_order_copy,
+        "dim_order_ops._to_dim_order_copy": _in_order(_torch.dim_order_ops._to_dim_order_copy),
         "dim_order_ops._empty_dim_order": _torch.dim_order_ops._empty_dim_order,
         "dim_order_ops._clone_dim_order": _clone_dim_order,
         "dim_order_ops::_clone_dim_order": _clone_dim_order,

@@ -39,6 +39,7 @@ def make_acceptable(program: ExportedProgram) -> None:
     """
     changed = widen(program)
     changed |= merge_axes(program.graph)
+    changed |= _take_in_rows(program)
     if expand(program.graph, _needs_rewrite):
         join_complex(program.graph)
         changed = True
@@ -60,6 +61,32 @@ def make_acceptable(program: ExportedProgram) -> None:
     signature = program.module_call_graph[0].signature
     if signature is not None:
         signature.out_spec = _with_plain_tuples(signature.out_spec)
+
+
+def _take_in_rows(program: ExportedProgram) -> bool:
+    """Copy inputs that are stored in another order: delegates take tensors row by row.
+
+    Returns:
+        Whether anything was changed.
+    """
+    user_inputs = set(program.graph_signature.user_inputs)
+    changed = False
+    for node in program.graph.find_nodes(op="placeholder"):
+        value = node.meta.get("val")
+        if node.name not in user_inputs or not isinstance(value, torch.Tensor):
+            continue
+        if tuple(value.dim_order()) == tuple(range(value.dim())):
+            continue
+        with program.graph.inserting_after(node):
+            rows = program.graph.call_function(
+                torch.ops.aten.clone.default, (node,), {"memory_format": torch.contiguous_format}
+            )
+        rows.meta["val"] = value.contiguous()
+        node.replace_all_uses_with(
+            rows, delete_user_cb=lambda user, rows=rows: user is not rows and user.op != "output"
+        )
+        changed = True
+    return changed
 
 
 _FORMATS = (torch.channels_last, torch.channels_last_3d)

@@ -193,17 +193,6 @@ _CHAIN_KINDS = {
 }
 
 
-def _has_memory_format(node: Node, setting: Setting) -> bool:
-    if node.kwargs.get("memory_format") not in (
-        None,
-        torch.contiguous_format,
-        torch.preserve_format,
-    ):
-        return True
-    order = node.kwargs.get("dim_order")
-    return order is not None and list(order) != list(range(len(order)))
-
-
 def _has_integer_result(node: Node, setting: Setting) -> bool:
     return any(each.dtype != torch.bool for each in results(node))
 
@@ -346,7 +335,6 @@ GENERAL_RULES: tuple[Rule, ...] = (
         "Core ML computes int64 as int32, which does not hold the constant",
     ),
     Rule((), _has_high_rank, "Core ML takes tensors up to rank 5", _ISSUES + "1723"),
-    Rule((), _has_memory_format, "Core ML takes contiguous tensors only"),
 )
 
 OP_RULES: tuple[Rule, ...] = (
