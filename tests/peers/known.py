@@ -59,4 +59,14 @@ KNOWN = (
         "they are undefined, with validate_indices too.",
         always=False,
     ),
+    Known(
+        r"TestBatchNorm::test_batchnorm_fp16_weight_with_fp32_param.*'fp32'",
+        "The expected value is that of eager PyTorch in fp16, whose rounding the tolerance for "
+        "fp32 does not cover.",
+    ),
+    Known(
+        r"TestGather::test_gather_nd_int16_indices.*'fp32'.*dynamic=True",
+        "The predictions agree; then the test looks for casts to int16, which a pass for fp16 "
+        "programs inserts.",
+    ),
 )
