@@ -281,3 +281,25 @@ def test_no_indices_into_no_elements(op: str, varies: bool) -> None:
     labels = {"x": {0: "rows"}, "indices": {0: "n"}} if varies else False
     (found,), _ = run(Case(op, inputs, case.params, opset="iOS17"), varies=labels)
     assert found.shape == (0, 2)
+
+
+@pytest.mark.parametrize("varies", [False, True])
+@pytest.mark.parametrize("shape", [(0,), (0, 2), (2, 0)])
+def test_no_indices_of_any_shape_into_no_elements(shape: tuple[int, ...], varies: bool) -> None:
+    """The kernel divided by the size, which ended the process."""
+    inputs = {"x": ROWS[:0], "indices": np.zeros(shape, np.int32)}
+    labels = {"x": {0: "rows"}} if varies else False
+    (found,), _ = run(Case("gather", inputs, {"axis": 0}, opset="iOS17"), varies=labels)
+    assert found.shape == (*shape, 2)
+
+
+@pytest.mark.parametrize("varies", [False, True])
+@pytest.mark.parametrize("op", ["scatter", "scatter_along_axis", "scatter_nd"])
+def test_nothing_scattered_into_no_elements(op: str, varies: bool) -> None:
+    """The kernel divided by the size, which ended the process."""
+    case = _addressed(op, _a())
+    updates = np.zeros((0, 2), np.float32)
+    inputs = dict(case.inputs) | {"data": ROWS[:0], "updates": updates}
+    labels = {"data": {0: "rows"}} if varies else False
+    (found,), _ = run(Case(op, inputs, case.params, opset="iOS17"), varies=labels)
+    assert found.shape == (0, 2)

@@ -57,7 +57,7 @@ def gather(
     """
     position = graph.axis_of(axis, graph.rank(x))
     positions = in_range(x, indices, (position,), context, validate_indices)
-    if graph.known_size(x, position) == 0 and graph.known_size(positions, -1) == 0:
+    if graph.known_size(x, position) == 0 and 0 in graph.sizes(positions):
         # OpenVINO 2026.4 divides by the size.
         return _empty(x, positions, position, batch_dims)
     if batch_dims and position == batch_dims:
@@ -199,6 +199,9 @@ def _combined(
     build: Callable[[Output, Output, str], Any],
 ) -> Any:
     """Scatter by ``mode``; subtraction and division, which OpenVINO lacks, by their inverses."""
+    if 0 in graph.sizes(updates):
+        # OpenVINO 2026.4 divides by the size of the data, which may be zero then.
+        return data
     reduction = _REDUCTIONS[context.one_of("mode", mode, tuple(_REDUCTIONS))]
     if mode == "sub":
         updates = graph.output(op.negative(updates))
