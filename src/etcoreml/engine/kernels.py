@@ -190,6 +190,8 @@ def pack_blocks(data: Constant, scale: Array, offset: Array | None, rounds: bool
     size = columns // scale.shape[1]
     if scale.shape[0] not in (1, rows) or (scale.shape[1] > 1 and size % _WORD):
         return None
+    if offset is not None and offset.shape not in ((1, 1), (rows, 1), scale.shape):
+        return None
     if rounds and offset is not None and not np.issubdtype(offset.dtype, np.integer):
         return None  # the difference would have to be rounded, too
 

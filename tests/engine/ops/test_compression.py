@@ -255,3 +255,45 @@ def test_weights_that_no_kernel_reads_are_expanded_once(monkeypatch: pytest.Monk
     program = to_program(mil_function({"x": normal(2, 16)}, build, "iOS18"), "iOS18")
     translate(program.functions["main"], uses_kernels=True)
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("numerics", ["fast", "faithful"])
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+@pytest.mark.parametrize(
+    ("scales", "offsets", "axis", "kept"),
+    [((), (), 0, True), ((128,), (128,), 0, True), ((), (128,), 0, True), ((), (256,), 1, False)],
+)
+def test_affine_matrices_in_linear_layers(
+    scales: tuple[int, ...],
+    offsets: tuple[int, ...],
+    axis: int,
+    kept: bool,
+    dtype: str,
+    numerics: str,
+) -> None:
+    """A scale or a zero point may be one for all while the other is not. Oracle: NumPy."""
+    low = np.iinfo(dtype).min
+    data = integers(low, low + 256, 128, 256).astype(dtype)
+    zero = np.asarray(integers(low, low + 256, *offsets)).astype(dtype)
+    scale = np.asarray(uniform(0.01, 0.02, *scales)).astype(np.float16)
+    shape = (-1, 1) if axis == 0 else (1, -1)
+    shift = data.astype(np.float16) - zero.astype(np.float16).reshape(shape)
+    weight = shift * scale.reshape(shape)
+    x = normal(2, 256).astype(np.float16)
+
+    def build(v: Any) -> Any:
+        mil = mil_builder()
+        dequantized = mil.constexpr_affine_dequantize(
+            quantized_data=data, zero_point=zero[()], scale=scale[()], axis=axis
+        )
+        return mil.linear(x=v, weight=dequantized)
+
+    program = to_program(mil_function({"x": x}, build, "iOS17"), "iOS17")
+    model, _ = translate(program.functions["main"], numerics=numerics, uses_kernels=True)
+    nbytes = max(
+        node.get_byte_size() for node in model.get_ops() if node.get_type_name() == "Constant"
+    )
+    assert (nbytes == data.nbytes) == kept
+    (found,) = compile_function(program, threads=1, numerics=numerics).run({"x": x}).values()
+    truth = x.astype(np.float64) @ weight.astype(np.float64).T
+    np.testing.assert_allclose(found, truth, 2e-3, 2e-2)

@@ -25,7 +25,7 @@ from etcoreml.engine.context import Context
 from etcoreml.engine.registry import translates
 from etcoreml.engine.scope import Weight
 from etcoreml.mil.program import Array, Constant, TensorType, unpack_bits
-from etcoreml.types import BY_NAME
+from etcoreml.types import BY_NAME, BY_NUMPY
 
 _MATRIX = 2
 
@@ -39,8 +39,18 @@ def _expanded(expand: Callable[[], Array]) -> Weight:
     return Weight(once, lambda: graph.constant(once()), lambda: kernels.pack_half(once()))
 
 
-def _dequantized(data: Array, scale: Array, offset: Array | None, context: Context) -> Weight:
-    """Return ``scale * (data - offset)``, compressed where that can be computed from."""
+def _dequantized(
+    data: Array, scale: Array, offset: Array | None, stored: Constant | None, context: Context
+) -> Weight:
+    """Return ``scale * (data - offset)``, compressed where that can be computed from.
+
+    Args:
+        data: ``(*)``.
+        scale: One for each block.
+        offset: As ``scale``, or None for zero.
+        stored: The data as the program stores it, if it does.
+        context: The translation.
+    """
 
     @functools.cache
     def expand() -> Array:
@@ -56,7 +66,6 @@ def _dequantized(data: Array, scale: Array, offset: Array | None, context: Conte
     )
 
     def pack() -> kernels.Packed | None:
-        stored = context.constant("data") or context.constant("quantized_data")
         packed = None
         if stored is not None and not stays_in_graph:
             # MIL rounds each weight to the dtype of the scale.
@@ -93,7 +102,9 @@ def constexpr_affine_dequantize(
         shape[axis] = -1
     factor = np.reshape(scale, shape if scale.ndim else [1] * len(shape))
     offset = np.reshape(zero_point, shape if zero_point.ndim else [1] * len(shape))
-    return _dequantized(quantized_data, factor, offset, context)
+    dtype = BY_NUMPY[quantized_data.dtype]
+    stored = Constant(TensorType(dtype, quantized_data.shape), quantized_data)
+    return _dequantized(quantized_data, factor, offset, stored, context)
 
 
 @translates("constexpr_blockwise_shift_scale", spec="iOS18.constexpr_blockwise_shift_scale")
@@ -108,7 +119,7 @@ def constexpr_blockwise_shift_scale(
         context: The translation.
         offset: Of the shape of ``scale``; zero if absent.
     """
-    return _dequantized(data, scale, offset, context)
+    return _dequantized(data, scale, offset, context.constant("data"), context)
 
 
 @translates(
