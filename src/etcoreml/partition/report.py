@@ -160,7 +160,6 @@ class DelegationReport:
         """Drop what was decided about a program, which is decided anew."""
         self._decisions = [each for each in self if each.program != program]
         self.programs = [each for each in self.programs if each.index != program]
-        self.programs = [each for each in self.programs if each.index != program]
 
     @property
     def delegated(self) -> list[Decision]:
