@@ -120,3 +120,24 @@ def test_an_op_that_reads_the_bits_stays_bfloat16() -> None:
         if isinstance(each.meta.get("val"), Tensor)
     }
     assert torch.float32 not in dtypes
+
+
+def test_an_op_of_the_users_own_gets_bfloat16() -> None:
+    with torch.library._scoped_library("etcoreml_tests", "FRAGMENT") as library:
+        library.define("doubled(Tensor x) -> Tensor")
+
+        @torch.library.register_fake("etcoreml_tests::doubled", lib=library)
+        def doubled(x: Tensor) -> Tensor:
+            assert x.dtype == BF16
+            return torch.empty_like(x)
+
+        class Own(nn.Module):
+            def forward(self, x: Tensor) -> Tensor:
+                found: Tensor = torch.ops.etcoreml_tests.doubled(x + 1)
+                return found * 3
+
+        exported = torch.export.export(Own(), (torch.ones(4, dtype=BF16),))
+        edge = to_edge_transform_and_lower(exported, partitioner=[CoreMLPartitioner()])
+    dtypes = {each.meta["val"].dtype for each in edge.exported_program().graph.nodes if each.users}
+    assert BF16 in dtypes
+    assert torch.float32 not in dtypes

@@ -19,6 +19,11 @@ from torch.utils import _pytree as pytree
 _READS_BITS = (torch.ops.aten.view.dtype, torch.ops.aten._scaled_mm.default)
 """Ops that mean bfloat16 itself, not the number it holds."""
 
+_NAMESPACES = frozenset(
+    ("aten", "etcoreml", "prim", "prims", "quant", "quantized_decomposed", "torchao")
+)
+"""Whose ops compute in every floating dtype; a user's op may know bfloat16 only."""
+
 _CASTS_BACK = (OutputKind.USER_OUTPUT, OutputKind.USER_INPUT_MUTATION)
 
 
@@ -35,7 +40,8 @@ def widen(program: ExportedProgram) -> bool:
 
     Args:
         program: A functional ATen program. Parameters, buffers and constants become float32; the
-            dtypes of its inputs and outputs stay. Control flow over bfloat16 leaves it as it is.
+            dtypes of its inputs and outputs stay. Control flow over bfloat16, and ops that are not
+            torch's own, leave it as it is.
 
     Returns:
         Whether anything was changed.
@@ -69,7 +75,9 @@ def _is_narrow(node: Node) -> bool:
 def _means_bits(node: Node, narrow: set[Node]) -> bool:
     if node not in narrow and narrow.isdisjoint(node.all_input_nodes):
         return False
-    return node.target in _READS_BITS or isinstance(node.target, torch._ops.HigherOrderOperator)
+    if isinstance(node.target, torch._ops.OpOverload):
+        return node.target in _READS_BITS or node.target.namespace not in _NAMESPACES
+    return isinstance(node.target, torch._ops.HigherOrderOperator)
 
 
 def _is_user_input(program: ExportedProgram, node: Node) -> bool:
