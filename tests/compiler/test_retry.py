@@ -217,7 +217,11 @@ def test_a_failure_that_cannot_be_mended_names_the_node(breaks: Breaks) -> None:
     assert caught.value.node == "aten_relu_default"
 
 
-@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), MemoryError()])
+@pytest.mark.parametrize(
+    "failure",
+    [OSError(28, "No space left on device"), MemoryError(), RuntimeError("not enough memory")],
+    ids=lambda failure: type(failure).__name__,
+)
 def test_a_machine_that_fails_is_no_nodes_fault(
     failure: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,8 @@ import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from torch._ops import OpOverload
 from torch.export import ExportedProgram
 from torch.export.graph_signature import (
@@ -57,6 +58,8 @@ def culprit(program: ExportedProgram, options: Options, error: LowerError) -> Cu
     """
     if error.__cause__ is None or isinstance(error.__cause__, MACHINE_FAILURES):
         return None  # an option, the partition as a whole, or the machine
+    if not _converts(_simple(), options):
+        return None  # whatever fails here fails with every node
     name = error.node or _last_of_failing_prefix(program, options)
     node = next(each for each in program.graph.nodes if each.name == name)
     cause = f"{type(error.__cause__).__name__}: {error.__cause__}".splitlines()[0]
@@ -64,6 +67,16 @@ def culprit(program: ExportedProgram, options: Options, error: LowerError) -> Cu
     target = getattr(node.target, "_op", node.target)
     runs = not isinstance(target, OpOverload) or has_out_variant(target)
     return Culprit(node.name, op_name(node), reason, runs)
+
+
+class _Negation(nn.Module):  # type: ignore[misc] # torch is untyped here
+    def forward(self, x: Tensor) -> Tensor:
+        return -x
+
+
+def _simple() -> ExportedProgram:
+    """Return a program that converts unless it is not the program's fault."""
+    return torch.export.export(_Negation(), (torch.zeros(2),), strict=False).run_decompositions({})
 
 
 def _last_of_failing_prefix(program: ExportedProgram, options: Options) -> str:
