@@ -16,7 +16,7 @@ from etcoreml.blob import read_blob
 from etcoreml.compiler import alike, partitions
 from etcoreml.imports import quiet_imports
 from etcoreml.partition import CoreMLPartitioner
-from tests.coverage.case import Call
+from tests.call import Call
 from tests.lowering import to_edge_transform_and_lower
 
 with quiet_imports():

@@ -11,7 +11,7 @@ from torch import Tensor
 from etcoreml.compiler import passes, torch_ops, trial
 from etcoreml.errors import LowerError
 from etcoreml.partition import CoreMLPartitioner
-from tests.coverage.case import Call
+from tests.call import Call
 from tests.lowering import to_edge_transform_and_lower
 
 

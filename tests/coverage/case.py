@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tests.call import Call
+
 TARGETS = ("iOS15", "iOS16", "iOS17", "iOS18")
 
 
@@ -21,17 +23,6 @@ ISLAND_WHY = "a delegate that only moves values about is not worth a call"
 
 NAN_WHY = "torch's sign of NaN is 0, MIL's is NaN here, and Core ML does not say what it does"
 """Why results are not compared in some cases where an input is NaN."""
-
-
-class Call(nn.Module):
-    """A module around a function of tensors."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *inputs: Tensor) -> Any:
-        return self.function(*inputs)
 
 
 @dataclass(frozen=True, eq=False)

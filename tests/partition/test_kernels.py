@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from etcoreml.imports import quiet_imports
+from tests.call import Call
 
 with quiet_imports():
     from executorch.exir import to_edge
@@ -22,17 +22,6 @@ with quiet_imports():
     from etcoreml.partition.kernels import is_bookkeeping, lacks_kernel, missing_kernels
 
 X = torch.eye(3) + 1
-
-
-class Call(nn.Module):
-    """A function as a module."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *inputs: Any) -> Any:
-        return self.function(*inputs)
 
 
 def edge(function: Callable[..., Any], **options: Any) -> Any:

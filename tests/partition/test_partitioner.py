@@ -22,6 +22,7 @@ from etcoreml.errors import (
 from etcoreml.imports import quiet_imports
 from etcoreml.mil.ct import coremltools
 from etcoreml.partition import CoreMLPartitioner
+from tests.call import Call
 from tests.networks import ZOO
 
 with quiet_imports():
@@ -42,17 +43,6 @@ def foreign_linear(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
 @foreign_linear.register_fake
 def _(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
     return torch.nn.functional.linear(x, w, b)
-
-
-class Call(nn.Module):
-    """A module that is one function."""
-
-    def __init__(self, function: Any) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *inputs: Tensor) -> Any:
-        return self.function(*inputs)
 
 
 def calls(program: Any) -> list[str]:

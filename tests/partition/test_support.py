@@ -18,6 +18,7 @@ from etcoreml.imports import quiet_imports
 from etcoreml.mil.ct import coremltools
 from etcoreml.partition import CoreMLPartitioner
 from etcoreml.partition.support import GENERAL_RULES, OP_RULES
+from tests.call import Call
 
 with quiet_imports():
     from executorch.exir import to_edge_transform_and_lower
@@ -43,15 +44,6 @@ class Case:
     inputs: tuple[Tensor, ...]
     reason: str | None = None
     target: Any = None
-
-
-class Call(nn.Module):
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *inputs: Tensor) -> Any:
-        return self.function(*inputs)
 
 
 def attention(**options: Any) -> Callable[..., Tensor]:

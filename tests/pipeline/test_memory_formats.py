@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own spelling
 from torch import Tensor, nn
 
+from tests.call import Call
 from tests.lowering import CoreMLPartitioner, Runtime, specs, to_edge_transform_and_lower
 
 LAST = torch.channels_last
@@ -16,15 +17,6 @@ LAST = torch.channels_last
 
 def image() -> Tensor:
     return torch.randn(2, 3, 8, 6, generator=torch.Generator().manual_seed(0))
-
-
-class Call(nn.Module):
-    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.function(x)
 
 
 def convolution() -> nn.Module:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 import torch
-from torch import Tensor, nn
 
 from etcoreml.blob import read_blob
+from tests.call import Call
 from tests.lowering import (
     CoreMLPartitioner,
     Runtime,
@@ -17,16 +14,6 @@ from tests.lowering import (
     specs,
     to_edge_transform_and_lower,
 )
-
-
-class Call(nn.Module):
-    def __init__(self, function: Callable[[Tensor], Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: Tensor) -> Any:
-        return self.function(x)
-
 
 FUNCTIONS = {
     "copy": lambda x: x.clone(),
