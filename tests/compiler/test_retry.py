@@ -18,12 +18,11 @@ from etcoreml.errors import LowerError
 from etcoreml.imports import quiet_imports
 from etcoreml.mil.ct import coremltools
 from etcoreml.partition import CoreMLPartitioner
-from tests.coverage.case import Call
+from tests.call import Call
 from tests.lowering import to_edge_transform_and_lower
 
 with quiet_imports():
     from executorch.exir import to_edge
-    from executorch.exir.backend.backend_api import to_backend
 
 ct = coremltools()
 Breaks = Callable[..., None]
@@ -209,11 +208,11 @@ def test_the_whole_graph_or_an_error(breaks: Breaks) -> None:
 
 
 def test_a_failure_that_cannot_be_mended_names_the_node(breaks: Breaks) -> None:
-    """ExecuTorch's older entry lowers a partition at a time, and cannot start again."""
+    """A partition that is not lowered by ``to_edge_transform_and_lower`` cannot start again."""
     breaks("relu")
     program = to_edge(torch.export.export(Call(torch.relu), (torch.randn(3),)))
     with pytest.raises(LowerError, match="at node aten_relu_default") as caught:
-        to_backend(program.exported_program(), CoreMLPartitioner())
+        CoreMLBackend.preprocess(program.exported_program(), [])
     assert caught.value.node == "aten_relu_default"
 
 
