@@ -18,14 +18,13 @@ from typing import Any
 import torch
 from torch.fx import Node
 
-from etcoreml.compiler.decompositions import expansion
+from etcoreml.compiler.decompositions import MAX_RANK, expansion
 from etcoreml.compiler.torch_ops import has_converter
 from etcoreml.mil.ct import coremltools
 from etcoreml.partition.node import argument, is_static, op_name, operand, operands, results
 
 ct = coremltools()
 
-MAX_RANK = 5
 _FACTS = "measured, see the tests of this file"
 _ISSUES = "https://github.com/apple/coremltools/issues/"
 _EXECUTORCH = "https://github.com/pytorch/executorch/issues/"

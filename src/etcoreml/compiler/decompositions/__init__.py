@@ -10,7 +10,7 @@ from etcoreml.compiler.decompositions import (
     windows,
 )
 from etcoreml.compiler.decompositions.expansion import expand, expansion
-from etcoreml.compiler.decompositions.registry import find, is_taken_whole
+from etcoreml.compiler.decompositions.registry import MAX_RANK, find, is_taken_whole
 from etcoreml.compiler.decompositions.shapes import merge_axes
 from etcoreml.compiler.decompositions.transforms import join_complex
 
@@ -19,6 +19,7 @@ FAMILIES = (arithmetic, elementwise, reductions, samples, shapes, transforms, wi
 
 __all__ = [
     "FAMILIES",
+    "MAX_RANK",
     "expand",
     "expansion",
     "find",

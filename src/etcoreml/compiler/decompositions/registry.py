@@ -37,6 +37,9 @@ class Decomposition:
     why: str
 
 
+MAX_RANK = 5
+"""The most dimensions that Core ML's tensors have."""
+
 ORIGINS = "etcoreml_origins"
 """Key of a node's ``meta``: the ops whose decompositions it came from."""
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.fx import Graph, Node
 
-from etcoreml.compiler.decompositions.registry import decomposes, is_static
+from etcoreml.compiler.decompositions.registry import MAX_RANK, decomposes, is_static
 from etcoreml.compiler.names import argument, op_name
 
 _MISSING = "coremltools 9.0 has no converter for it"
@@ -128,7 +128,6 @@ def embedding_bag(
     return result, bag, count.squeeze(1).to(torch.int64), bag
 
 
-_HIGHEST_RANK = 5
 _VIEWS = ("aten.view.default", "aten._unsafe_view.default")
 
 
@@ -153,7 +152,7 @@ def merge_axes(graph: Graph) -> bool:
     """
     changed = False
     for split in list(graph.nodes):
-        if op_name(split) in _VIEWS and split.meta["val"].dim() > _HIGHEST_RANK:
+        if op_name(split) in _VIEWS and split.meta["val"].dim() > MAX_RANK:
             changed |= _merge_axes(graph, split)
     return changed
 
@@ -175,7 +174,7 @@ def _merge_axes(graph: Graph, split: Node) -> bool:
         runs.append([axis]) if axis != before + 1 else runs[-1].append(axis)
     merged = [math.prod(sizes[axis] for axis in run) for run in sorted(runs)]
     varying = [size for size in merged if not isinstance(size, int)]
-    if len(runs) > _HIGHEST_RANK or len(varying) != 1 or joined.meta["val"].dim() > _HIGHEST_RANK:
+    if len(runs) > MAX_RANK or len(varying) != 1 or joined.meta["val"].dim() > MAX_RANK:
         return False
     moved = [sorted(runs).index(run) for run in runs]
     with graph.inserting_before(transpose):
