@@ -66,6 +66,7 @@ WHOLE_PATH = {
     "engine/test_bit_exact.py": "the rounding of fp16, op by op",
     "engine/test_networks.py": "networks through all translators",
     "engine/test_varying_shapes.py": "all families, with shapes that vary in part",
+    "partition/test_support.py": "the rules of every family",
     "runtime/test_interop.py": "programs lowered by upstream",
     "runtime/test_processes.py": "fork, interrupts and exits",
     "runtime/test_threads.py": "programs shared by threads",

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +17,8 @@ from torch import Tensor, nn
 from etcoreml.compiler import CoreMLBackend
 from etcoreml.imports import quiet_imports
 from etcoreml.mil.ct import coremltools
-from etcoreml.partition import CoreMLPartitioner
-from etcoreml.partition.support import GENERAL_RULES, OP_RULES
+from etcoreml.partition import CoreMLPartitioner, support
+from etcoreml.partition.support import FAMILIES, GENERAL_RULES, OP_RULES
 from tests.call import Call
 
 with quiet_imports():
@@ -161,6 +162,12 @@ def test_case(case: Case) -> None:
     else:
         assert any(case.reason in reason for reason in reasons), reasons
     assert edge.to_executorch().buffer
+
+
+def test_no_family_is_left_out() -> None:
+    folder = Path(support.__file__).parent
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__", "general", "rule"}
+    assert modules == {family.__name__.rpartition(".")[2] for family in FAMILIES}
 
 
 @pytest.mark.parametrize("rule", [*GENERAL_RULES, *OP_RULES], ids=lambda rule: rule.reason)
