@@ -84,6 +84,22 @@ def _same_max(x: Any, kernel_sizes: Any, pad_type: str, strides: Any) -> Any:
     return _max(padded, kernel_sizes, "valid", strides)
 
 
+def _beyond(expect: Any, fill: float) -> Any:
+    """Return the oracle for a height one short of the last window, which MIL counts."""
+
+    def padded(x: Any, **rest: Any) -> Any:
+        return expect(np.pad(x, [(0, 0), (0, 0), (0, 1), (0, 0)], constant_values=fill), **rest)
+
+    return padded
+
+
+BEYOND = {
+    "max_pool": _beyond(_max, -np.inf),
+    "avg_pool": _beyond(_avg, 0),
+    "l2_pool": _beyond(_ceil_l2, 0),
+}
+
+
 def _a(*values: int) -> Any:
     return np.array(values, np.int32)
 
@@ -142,6 +158,9 @@ COMMON = (
     ),
 )
 
+FAR_DOWN = np.where(normal(2, 3, 9, 8) > 1.5, -3e4, -np.inf).astype(np.float32)
+LEAST = np.full((1, 1, 4, 4), np.finfo(np.float32).min)
+
 CASES = (
     *(Case("max_pool", {"x": x}, params, why=why, expect=_max) for why, x, params in COMMON),
     *(Case("avg_pool", {"x": x}, params, why=why, expect=_avg) for why, x, params in COMMON),
@@ -166,6 +185,45 @@ CASES = (
         {"kernel_sizes": _a(2, 3), "pad_type": "Valid"},
         why="any case",
         expect=_avg,
+    ),
+    *(
+        Case(
+            "max_pool",
+            {"x": FAR_DOWN},
+            params,
+            why=f"minus infinity, {why}",
+            expect=_max,
+        )
+        for why, x, params in COMMON
+        if x is X4
+    ),
+    Case(
+        "max_pool",
+        {"x": LEAST},
+        {"kernel_sizes": _a(2, 2), "pad_type": "valid"},
+        0,
+        "the least finite number",
+        _max,
+        fp16=False,
+    ),
+    *(
+        Case(
+            name,
+            {"x": normal(1, 2, 6, 7)},
+            {
+                "kernel_sizes": _a(1, 2),
+                "strides": _a(3, 3),
+                "pad_type": "custom",
+                "pad": _a(0, 0, *side),
+                "ceil_mode": True,
+            },
+            why=f"ceil, a window beyond the end, padding {side}",
+            expect=expect,
+            # Where sizes vary, MIL does not say how many windows there are; it is as in torch then.
+            varies=False,
+        )
+        for name, expect in BEYOND.items()
+        for side in ((0, 0), (1, 1))
     ),
     Case(
         "max_pool",

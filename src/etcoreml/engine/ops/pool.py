@@ -37,6 +37,8 @@ def max_pool(
     """
     spatial = len(kernel_sizes)
     kind, before, after = padding(context, _pad_type(pad_type), pad, spatial)
+    if ceil_mode:
+        x = _reached(x, kernel_sizes, strides, [*map(max, before, after)], -math.inf)
 
     def largest(value: Output) -> Output:
         pooled = op.max_pool(
@@ -54,9 +56,13 @@ def max_pool(
 
     if nans.has_none(x):
         return largest(x)
-    marks = graph.convert(graph.output(op.is_nan(x)), Type.f32)
-    any_nan = op.greater(largest(marks), graph.floats(0))
-    return op.select(any_nan, graph.floats(math.nan), largest(x))
+    # OpenVINO's maximum passes over nan and begins with the least finite number: minus infinity
+    # marks 0, a number 1, nan 2.
+    is_above = graph.convert(graph.output(op.greater(x, graph.floats(-math.inf))), Type.f32)
+    is_nan = graph.convert(graph.output(op.is_nan(x)), Type.f32)
+    most = largest(graph.output(op.add(is_above, op.multiply(is_nan, graph.floats(2)))))
+    found = op.select(op.less(most, graph.floats(1)), graph.floats(-math.inf), largest(x))
+    return op.select(op.greater(most, graph.floats(1)), graph.floats(math.nan), found)
 
 
 @translates("avg_pool", spec="iOS15.avg_pool")
@@ -85,6 +91,8 @@ def avg_pool(
     spatial = len(kernel_sizes)
     kind, before, after = padding(context, _pad_type(pad_type), pad, spatial)
     steps = list(strides or [1] * spatial)
+    if ceil_mode:
+        x = _reached(x, kernel_sizes, strides, [*map(max, before, after)], 0)
 
     def mean(value: Output, begin: list[int], end: list[int]) -> Output:
         excludes = exclude_padding_from_average
@@ -129,10 +137,34 @@ def l2_pool(
     return op.sqrt(op.multiply(mean, graph.scalar_like(x, math.prod(kernel_sizes))))
 
 
-def _padded(x: Output, before: list[int], after: list[int]) -> Output:
-    """Add zeros around the spatial dimensions."""
+def _reached(
+    x: Output,
+    kernel_sizes: tuple[int, ...],
+    strides: tuple[int, ...] | None,
+    padding: list[int],
+    fill: float,
+) -> Output:
+    """Append ``fill`` where a last window would begin beyond the elements.
+
+    With strides larger than the kernel there can be one. Where a dimension has no padding, MIL's
+    shape rule counts it, unlike torch's and OpenVINO's.
+    """
+    end = []
+    steps = strides or [1] * len(kernel_sizes)
+    for axis, (size, step, pads) in enumerate(zip(kernel_sizes, steps, padding, strict=True), 2):
+        elements = graph.known_size(x, axis)
+        if elements is None or pads:
+            end.append(0)
+            continue
+        last = -((size - elements) // step) * step
+        end.append(max(0, last + 1 - elements))
+    return _padded(x, [0] * len(end), end, fill) if any(end) else x
+
+
+def _padded(x: Output, before: list[int], after: list[int], fill: float = 0) -> Output:
+    """Add ``fill`` around the spatial dimensions."""
     amounts = (graph.integers(0, 0, *before), graph.integers(0, 0, *after))
-    return graph.output(op.pad(x, *amounts, "constant", graph.floats(0)))
+    return graph.output(op.pad(x, *amounts, "constant", graph.floats(fill)))
 
 
 def _first(x: Output, like: Output) -> Output:
