@@ -6,10 +6,6 @@
 namespace etcoreml::kernels {
 namespace {
 
-// Of fp16: the smallest and the largest normal number.
-constexpr float kSmallest = 0x1p-14f;
-constexpr float kLargest = 65504.0f;
-
 struct Vec {
   static constexpr size_t kWidth = 8;
   struct Table {  // 16 numbers
@@ -35,15 +31,16 @@ struct Vec {
   }
 
   Vec absolute() const { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), v)}; }
-  // Whether all a are 0, or at least the smallest normal fp16 number while a * b is not too large.
-  static bool are_normal(Vec a, Vec b) {
-    const __m256 size = a.absolute().v;
-    const __m256 is_zero = _mm256_cmp_ps(size, _mm256_setzero_ps(), _CMP_EQ_OQ);
-    const __m256 is_large = _mm256_cmp_ps(size, _mm256_set1_ps(kSmallest), _CMP_GE_OQ);
-    const __m256 most = _mm256_mul_ps(size, b.v);
-    const __m256 is_small = _mm256_cmp_ps(most, _mm256_set1_ps(kLargest), _CMP_LE_OQ);
-    const __m256 is_normal = _mm256_or_ps(is_zero, _mm256_and_ps(is_large, is_small));
-    return _mm256_movemask_ps(is_normal) == 0xFF;
+  // How far the size of each number is from `least`, in units of the last place; numbers that are
+  // smaller, and nan, are farther than any.
+  Words distance(float least) const {
+    const __m256i first = _mm256_castps_si256(_mm256_set1_ps(least));
+    return _mm256_sub_epi32(_mm256_castps_si256(absolute().v), first);
+  }
+  static Words farther(Words a, Words b) { return _mm256_max_epu32(a, b); }
+  static bool are_near(Words a, Words most) {
+    const __m256i is_near = _mm256_cmpeq_epi32(_mm256_max_epu32(a, most), most);
+    return _mm256_movemask_epi8(is_near) == -1;
   }
 
   static Vec load_half(const uint8_t* p) {

@@ -6,10 +6,6 @@
 namespace etcoreml::kernels {
 namespace {
 
-// Of fp16: the smallest and the largest normal number.
-constexpr float kSmallest = 0x1p-14f;
-constexpr float kLargest = 65504.0f;
-
 struct Vec {
   static constexpr size_t kWidth = 16;
   using Table = __m512;  // 16 numbers
@@ -31,15 +27,14 @@ struct Vec {
   }
 
   Vec absolute() const { return {_mm512_abs_ps(v)}; }
-  // Whether all a are 0, or at least the smallest normal fp16 number while a * b is not too large.
-  static bool are_normal(Vec a, Vec b) {
-    const __m512 size = _mm512_abs_ps(a.v);
-    const __mmask16 is_zero = _mm512_cmp_ps_mask(size, _mm512_setzero_ps(), _CMP_EQ_OQ);
-    const __mmask16 is_large = _mm512_cmp_ps_mask(size, _mm512_set1_ps(kSmallest), _CMP_GE_OQ);
-    const __m512 most = _mm512_mul_ps(size, b.v);
-    const __mmask16 is_small = _mm512_cmp_ps_mask(most, _mm512_set1_ps(kLargest), _CMP_LE_OQ);
-    return static_cast<__mmask16>(is_zero | (is_large & is_small)) == 0xFFFF;
+  // How far the size of each number is from `least`, in units of the last place; numbers that are
+  // smaller, and nan, are farther than any.
+  Words distance(float least) const {
+    const __m512i first = _mm512_castps_si512(_mm512_set1_ps(least));
+    return _mm512_sub_epi32(_mm512_castps_si512(absolute().v), first);
   }
+  static Words farther(Words a, Words b) { return _mm512_max_epu32(a, b); }
+  static bool are_near(Words a, Words most) { return _mm512_cmpgt_epu32_mask(a, most) == 0; }
 
   static Vec load_half(const uint8_t* p) {
     return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};

@@ -225,9 +225,10 @@ def test_bytes(dtype: str, rows: int) -> None:
     check(multiply(x, packed_), x, weight)
 
 
-# Normal, subnormal, to be rounded to those, too large for the larger numbers, and none at all. A
-# vector of normal ones comes first, and is rounded another way than one with others among them.
-NORMAL_SCALES = np.geomspace(2.0**-14, 250, 31)
+# Normal, subnormal, to be rounded to those, too large for the larger numbers, and none at all. As
+# many vectors of normal ones as are computed at once come first, and are rounded another way than
+# those with others among them.
+NORMAL_SCALES = [*np.geomspace(2.0**-14, 128, 95), 250]
 SCALES = np.array(
     [*NORMAL_SCALES, 0, -0.3, 6.1e-5, 1.7e-5, 2.0**-24, 3.3e-7, 5000, 65504, np.inf, np.nan],
     np.float16,
