@@ -25,12 +25,28 @@ struct Vec {
   static Vec add(Vec a, Vec b) { return {_mm256_add_ps(a.v, b.v)}; }
   static Vec subtract(Vec a, Vec b) { return {_mm256_sub_ps(a.v, b.v)}; }
   static Vec multiply(Vec a, Vec b) { return {_mm256_mul_ps(a.v, b.v)}; }
+  static Vec divide(Vec a, Vec b) { return {_mm256_div_ps(a.v, b.v)}; }
+  // If one is nan, b.
+  static Vec minimum(Vec a, Vec b) { return {_mm256_min_ps(a.v, b.v)}; }
+  static Vec maximum(Vec a, Vec b) { return {_mm256_max_ps(a.v, b.v)}; }
+  // Where a < b.
+  static Vec where_less(Vec a, Vec b, Vec yes, Vec no) {
+    return {_mm256_blendv_ps(no.v, yes.v, _mm256_cmp_ps(a.v, b.v, _CMP_LT_OQ))};
+  }
   void store(float* p) const { _mm256_storeu_ps(p, v); }
   Vec rounded_to_half() const {
     return {_mm256_cvtph_ps(_mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT))};
   }
 
   Vec absolute() const { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), v)}; }
+  Vec nearest() const {
+    return {_mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+  }
+  // Of an integer, the power of a normal number; of nan, any.
+  Vec power_of_two() const {
+    const __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(v), _mm256_set1_epi32(127));
+    return {_mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23))};
+  }
   // How far the size of each number is from `least`, in units of the last place; numbers that are
   // smaller, and nan, are farther than any.
   Words distance(float least) const {
@@ -72,7 +88,9 @@ constexpr size_t kTileRows = 6;
 
 #include "tiles.inc"
 
-constexpr Kernels kKernels{"avx2", few, many};
+#include "lstm.inc"
+
+constexpr Kernels kKernels{"avx2", few, many, step};
 
 }  // namespace
 

@@ -21,12 +21,28 @@ struct Vec {
   static Vec add(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
   static Vec subtract(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
   static Vec multiply(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
+  static Vec divide(Vec a, Vec b) { return {_mm512_div_ps(a.v, b.v)}; }
+  // If one is nan, b.
+  static Vec minimum(Vec a, Vec b) { return {_mm512_min_ps(a.v, b.v)}; }
+  static Vec maximum(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
+  // Where a < b.
+  static Vec where_less(Vec a, Vec b, Vec yes, Vec no) {
+    return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ), no.v, yes.v)};
+  }
   void store(float* p) const { _mm512_storeu_ps(p, v); }
   Vec rounded_to_half() const {
     return {_mm512_cvtph_ps(_mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC))};
   }
 
   Vec absolute() const { return {_mm512_abs_ps(v)}; }
+  Vec nearest() const {
+    return {_mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+  }
+  // Of an integer, the power of a normal number; of nan, any.
+  Vec power_of_two() const {
+    const __m512i exponent = _mm512_add_epi32(_mm512_cvtps_epi32(v), _mm512_set1_epi32(127));
+    return {_mm512_castsi512_ps(_mm512_slli_epi32(exponent, 23))};
+  }
   // How far the size of each number is from `least`, in units of the last place; numbers that are
   // smaller, and nan, are farther than any.
   Words distance(float least) const {
@@ -61,7 +77,9 @@ constexpr size_t kTileRows = 12;
 
 #include "tiles.inc"
 
-constexpr Kernels kKernels{"avx512", few, many};
+#include "lstm.inc"
+
+constexpr Kernels kKernels{"avx512", few, many, step};
 
 }  // namespace
 

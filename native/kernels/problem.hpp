@@ -47,6 +47,9 @@ struct Kernels {
   // For at most kRowBlock rows; expands each weight once, into `scratch` of kScratch floats.
   void (*many)(const Problem&, size_t first_row, size_t rows, size_t first_output,
                size_t end_output, float* scratch);
+  // A step of an LSTM of one sequence, after the products, both (4, hidden); renews c and h.
+  void (*lstm_step)(size_t hidden, const float* product, const float* projected, float* c,
+                    float* h);
 };
 
 constexpr size_t kFewRows = 4;

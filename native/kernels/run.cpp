@@ -1,15 +1,11 @@
 // Divides a problem among threads and calls the kernels of this CPU.
-#include <oneapi/tbb/blocked_range.h>
-#include <oneapi/tbb/parallel_for.h>
-#include <oneapi/tbb/partitioner.h>
-#include <oneapi/tbb/task_arena.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <memory>
 #include <new>
 
+#include "parallel.hpp"
 #include "problem.hpp"
 
 namespace etcoreml::kernels {
@@ -40,18 +36,6 @@ class Buffer {
 thread_local Buffer scratch_buffer;
 
 size_t blocks_of(size_t size, size_t block) { return (size + block - 1) / block; }
-
-// Pieces of work that threads take as they get done: small, that none waits long for another.
-template <class Body>
-void parallel(size_t tasks, const Body& body) {
-  if (tasks == 1) return body(0);
-  tbb::parallel_for(
-      tbb::blocked_range<size_t>(0, tasks),
-      [&](const tbb::blocked_range<size_t>& range) {
-        for (size_t i = range.begin(); i < range.end(); ++i) body(i);
-      },
-      tbb::simple_partitioner());
-}
 
 // Panels of outputs divided into at most `most` tasks of at least `least` panels.
 struct Division {
@@ -133,7 +117,7 @@ bool use(const char* name) {
 void run(const Problem& p) {
   if (p.rows == 0 || p.outputs == 0) return;
   const Kernels& k = *chosen().load();
-  const auto threads = static_cast<size_t>(tbb::this_task_arena::max_concurrency());
+  const size_t threads = thread_count();
   // A thread that waits must not begin another inference: it would wait for itself.
   tbb::this_task_arena::isolate(
       [&] { p.rows <= kFewRows ? run_few(k, p, threads) : run_many(k, p, threads); });

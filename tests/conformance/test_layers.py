@@ -64,6 +64,7 @@ WHOLE_PATH = {
     "benchmarks/test_report.py": "the benchmark's tables and goals",
     "blob/test_interop.py": "blobs against executorch's own helper",
     "engine/test_bit_exact.py": "the rounding of fp16, op by op",
+    "engine/test_kernels_lstm.py": "LSTMs on stored weights, from kernel to program",
     "engine/test_networks.py": "networks through all translators",
     "engine/test_varying_shapes.py": "all families, with shapes that vary in part",
     "partition/test_support.py": "the rules of every family",

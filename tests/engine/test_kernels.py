@@ -6,7 +6,6 @@ import io
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -58,18 +57,6 @@ SHAPES = (
     (300, 512, 300),
     (515, 7, 40),
 )
-
-
-@pytest.fixture(params=["avx512", "avx2"])
-def any_set(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Run with each instruction set, on matrices of any size."""
-    best = kernels.instruction_set()
-    assert best is not None
-    if not kernels.use(request.param):
-        pytest.skip(f"this CPU has no {request.param}")
-    monkeypatch.setattr(kernels, "_SMALLEST", 0)
-    yield request.param
-    assert kernels.use(best)
 
 
 def compiled(

@@ -1,8 +1,8 @@
-"""Linear layers whose weights stay as they are stored, computed by kernels of our own.
+"""Linear layers and LSTMs whose weights stay as they are stored, computed by kernels of our own.
 
 OpenVINO's matrix product expands fp16 weights to f32 when it compiles, which takes three times the
 memory of the file and reads twice the bytes in every batch-1 product. The library built from
-``native/kernels`` is an extension of OpenVINO with one operation that reads the stored weights.
+``native/kernels`` is an extension of OpenVINO with operations that read the stored weights.
 It is used where it was built, fits the installed OpenVINO and knows the CPU; elsewhere the engine
 gives OpenVINO expanded weights.
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ from etcoreml.engine import graph
 from etcoreml.mil.program import Array, Constant, TensorType
 
 _LIBRARY = "libetcoreml_kernels.so"
-_OPERATION = "CompressedLinear"
+_LINEAR = "CompressedLinear"
+_LSTM = "CompressedLstm"
 _MATRIX = 2
 
 # Elements. Below, an operation outside OpenVINO's own costs more than it saves.
@@ -39,6 +41,9 @@ _SMALLEST = 2**14
 _PANEL = 32
 _WORD = 8
 _TABLE = 16
+
+LARGEST_LSTM_BATCH = 4
+"""As ``kFewRows`` there."""
 
 _INDEX_BITS = 4
 _BYTE_BITS = 8
@@ -128,7 +133,7 @@ def _library() -> Path | None:
 
 
 def register(core: ov.Core) -> None:
-    """Make a core know the operation, so that it can also import compiled models with it."""
+    """Make a core know the operations, so that it can also import compiled models with them."""
     if instruction_set() is not None:
         core.add_extension(str(_library()))
 
@@ -281,4 +286,22 @@ def linear(x: Output, weight: Packed, bias: Output | None) -> Any:
         operands += [graph.constant(item) for item in factors if item is not None]
         name = "int8" if blocks.table is None else "index4"
         attributes.update(format=name, block=blocks.size, rounds=blocks.rounds)
-    return _factory().create(_OPERATION, operands, attributes)
+    return _factory().create(_LINEAR, operands, attributes)
+
+
+def lstm(
+    projected: Output, h: Output, c: Output, weights: Sequence[Packed], *, is_reverse: bool
+) -> list[Output]:
+    """Return every step ``(s, b, D * H)`` of an LSTM, in the order of the input, and both states.
+
+    Args:
+        projected: ``(s, b, D * 4 * H)`` f32, the products of the inputs and the biases; gates in
+            the order input, forget, output, cell. ``b`` is known, at most ``LARGEST_LSTM_BATCH``.
+        h: ``(b, D * H)`` f32.
+        c: Likewise.
+        weights: Of each direction ``(4 * H, H)`` fp16; the second walks back.
+        is_reverse: Whether the only direction walks back.
+    """
+    data = graph.constant(np.stack([weight.data for weight in weights]))
+    attributes = {"hidden": weights[0].columns, "reverse": is_reverse}
+    return list(_factory().create(_LSTM, [projected, h, c, data], attributes).outputs())

@@ -16,7 +16,7 @@ import numpy as np
 from openvino import Output
 from openvino import opset15 as op
 
-from etcoreml.engine import graph
+from etcoreml.engine import graph, kernels
 from etcoreml.engine.context import Context
 from etcoreml.engine.recurrence import ACTIVATIONS, Way, gru_steps, lstm_steps, rnn_steps
 from etcoreml.engine.registry import translates
@@ -102,6 +102,14 @@ def lstm(
             for number, ((w, r, b), look) in enumerate(zip(ways, peepholes, strict=True))
         ]
         return _by_steps(x, initial_h, initial_c, walks, chosen, clip, direction, output_sequence)
+    biases = [_bias(b, 4 * hidden) for _, _, b in ways]
+    packed = _packed([r for _, r, _ in ways], x, chosen, context)
+    if packed is not None:
+        projected = _projected(x, np.concatenate([w for w, _, _ in ways]), np.concatenate(biases))
+        steps, h, c = kernels.lstm(
+            projected, initial_h, initial_c, packed, is_reverse=direction == "reverse"
+        )
+        return _results(x, steps, (h, c), (initial_h, initial_c), direction, output_sequence)
     sequence = op.lstm_sequence(
         graph.transpose(x, (1, 0, 2)),
         _state_in(initial_h, len(ways), hidden),
@@ -109,7 +117,7 @@ def lstm(
         _lengths(x),
         _stacked([_gates(w, _LSTM_GATES) for w, _, _ in ways]),
         _stacked([_gates(w, _LSTM_GATES) for _, w, _ in ways]),
-        _stacked([_gates(_bias(b, 4 * hidden), _LSTM_GATES) for _, _, b in ways]),
+        _stacked([_gates(b, _LSTM_GATES) for b in biases]),
         hidden,
         direction,
         list(chosen),
@@ -235,6 +243,30 @@ def rnn(
     )
     steps, h = _steps(sequence.output(0), hidden), _state_out(sequence.output(1), hidden)
     return _results(x, steps, (h,), (initial_h,), direction, output_sequence)
+
+
+def _packed(
+    weights: Sequence[Array], x: Output, activations: Sequence[str], context: Context
+) -> list[kernels.Packed] | None:
+    """Return the recurrent weights for our own kernels; None if these do not compute the LSTM."""
+    batch = graph.known_size(x, 1)
+    is_fit = batch is not None and batch <= kernels.LARGEST_LSTM_BATCH
+    if not is_fit or tuple(activations) != ("sigmoid", "tanh", "tanh"):
+        return None
+    if not context.scope.translation.uses_kernels:
+        return None
+    found = [kernels.pack_half(weight) for weight in weights]
+    packed = [weight for weight in found if weight is not None]
+    return packed if len(packed) == len(weights) else None
+
+
+def _projected(x: Output, weight: Array, bias: Array) -> Output:
+    """Multiply all steps with the weights of the inputs: ``(s, b, I)`` to ``(s, b, D * G * H)``."""
+    packed = kernels.pack_half(weight)
+    if packed is not None:
+        return graph.output(kernels.linear(x, packed, graph.floats(bias)))
+    product = op.matmul(x, graph.constant(weight), False, True)
+    return graph.output(op.add(product, graph.floats(bias)))
 
 
 def _by_steps(
