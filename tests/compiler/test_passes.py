@@ -6,8 +6,11 @@ import re
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from etcoreml.imports import quiet_imports
+from tests.lowering import Runtime, lower
 
 with quiet_imports():
     from etcoreml.compiler import passes
@@ -23,7 +26,6 @@ CONSTANTS = {
     "largest fp16": np.full(12, 65504, np.float32),
     "beyond fp16": np.array([1, -65520] * 6, np.float32),
     "infinity": np.array([1, -np.inf] * 6, np.float32),
-    "stands for infinity": np.array([1, -3.4e38] * 6, np.float32),
     "NaN and large": np.array([np.nan, 1e6] * 6, np.float32),
     "subnormal": np.full(12, 1e-7, np.float32),
     "large array": np.linspace(-1, 1, 12 * 4096, dtype=np.float32).reshape(4096, 12),
@@ -54,11 +56,46 @@ def test_programs_become_what_coremltools_makes_of_them(constant: np.ndarray) ->
     assert ours == theirs
 
 
-@pytest.mark.parametrize("constant", CONSTANTS.values(), ids=CONSTANTS)
+MASK = np.array([1, -3.4e38, -np.inf] * 4, np.float32)
+
+
+@pytest.mark.parametrize("constant", [*CONSTANTS.values(), MASK], ids=[*CONSTANTS, "mask"])
 def test_the_overflow_check_agrees_with_coremltools(constant: np.ndarray) -> None:
     op = program(constant).functions["main"].find_ops(op_type="mul")[0]
     theirs = passes.quantization.add_fp16_cast.fp16_overflow(op)
     assert passes.Fp16Cast.fp16_overflow(op) == theirs
+
+
+def test_finite_constants_stay_finite() -> None:
+    """coremltools makes infinities of them."""
+    built = program(MASK)
+    with quiet():
+        passes.run(built, ct.PassPipeline.DEFAULT)
+    ops = built.functions["main"].find_ops(op_type="mul") + built.functions["main"].find_ops(
+        op_type="add"
+    )
+    for op in ops:
+        np.testing.assert_array_equal(op.y.val, np.array([1, -65504, -np.inf] * 4, np.float16))
+    assert ops[0].y is ops[1].y
+
+
+class Masked(nn.Module):
+    """Two ways to mask scores, as encoders do it."""
+
+    def forward(self, scores: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        least = torch.finfo(torch.float32).min
+        added = scores + (1 - mask.to(torch.float32)) * least
+        return scores.masked_fill(mask == 0, least).softmax(-1), added.softmax(-1)
+
+
+def test_a_row_that_is_masked_throughout_is_uniform() -> None:
+    scores = torch.tensor([[1.0, 2.0, 3.0, 4.0], [1.0, 1.0, 1.0, 1.0]])
+    mask = torch.tensor([[1, 1, 0, 0], [0, 0, 0, 0]])
+    method = Runtime.get().load_program(lower(Masked(), (scores, mask), precision="float16"))
+    for found, truth in zip(
+        method.load_method("forward").execute([scores, mask]), Masked()(scores, mask), strict=True
+    ):
+        torch.testing.assert_close(found, truth, atol=1e-3, rtol=1e-3)
 
 
 def test_an_empty_constant_fits() -> None:

@@ -28,7 +28,7 @@ scope = mil.scope
 _FP16_MAX = 65504.0
 _LARGE_NBYTES = 1 << 16
 _INFINITY = 1e38
-"""Constants from here on stand for infinity, whatever their value."""
+"""Constants from here on stand for infinity: they need no fp32, but stay finite if they are."""
 
 
 def run(program: Any, pipeline: Any) -> None:
@@ -82,7 +82,13 @@ class Fp16Cast(quantization.add_fp16_cast):  # type: ignore[misc, name-defined] 
     """Compute in fp16 whatever has constants that fit.
 
     coremltools' pass, with a quick check, and without keeping the fp32 form of what was cast.
+    Finite constants that stand for infinity become the largest number of fp16, not infinity: a
+    softmax of a row that is masked with them throughout would be NaN.
     """
+
+    def __init__(self, op_selector: Callable[[Any], bool] | None = None) -> None:
+        super().__init__(op_selector)
+        self._saturated: dict[Any, Any] = {}
 
     @staticmethod
     def fp16_overflow(op: Any) -> bool:
@@ -91,6 +97,7 @@ class Fp16Cast(quantization.add_fp16_cast):  # type: ignore[misc, name-defined] 
 
     def transform_op(self, op: Any) -> None:
         """Cast the inputs and outputs of ``op``."""
+        self._saturate(op)
         # Some passes leave a scalar as a Python number.
         constants = [
             var for var in _fp32_constants(op) if np.asarray(var.op.val.val).nbytes >= _LARGE_NBYTES
@@ -102,6 +109,23 @@ class Fp16Cast(quantization.add_fp16_cast):  # type: ignore[misc, name-defined] 
                 # garbage is collected.
                 for holder in (var, var.op.val):
                     holder._sym_val.val = None
+
+    def _saturate(self, op: Any) -> None:
+        """Let ``op`` read constants that fp16 holds in place of finite ones beyond it."""
+        for var in _fp32_constants(op):
+            value = np.asarray(var.op.val.val)
+            if var not in self._saturated and stands_for_infinity(value):
+                with var.op.enclosing_block:
+                    held = mil.Builder.const(val=_saturated(value), before_op=var.op)
+                mil.block.Block._copy_scope_info(var, held)
+                self._saturated[var] = held
+        if self._saturated.keys().isdisjoint(op.get_flattened_inputs()):
+            return
+        for name, value in op.inputs.items():
+            if isinstance(value, (list, tuple)):
+                op.set_inputs(**{name: [self._saturated.get(each, each) for each in value]})
+            elif value in self._saturated:
+                op.set_inputs(**{name: self._saturated[value]})
 
     def __str__(self) -> str:
         # The name ends up in the scopes of what the pass inserts.
@@ -122,6 +146,18 @@ def overflows_fp16(array: NDArray[Any]) -> bool:
     # Rare: infinities, NaN or large numbers; only now is a temporary worth its memory.
     magnitude = np.abs(array)
     return bool(((magnitude > _FP16_MAX) & (magnitude < _INFINITY)).any())
+
+
+def stands_for_infinity(array: NDArray[Any]) -> bool:
+    """Whether an fp32 array has elements of 1e38 and more that are finite."""
+    if array.size == 0 or max(float(array.max()), -float(array.min())) <= _FP16_MAX:
+        return False
+    return bool(((np.abs(array) > _FP16_MAX) & np.isfinite(array)).any())
+
+
+def _saturated(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an fp32 array with finite elements beyond fp16 brought to its largest number."""
+    return np.where(np.isfinite(array), np.clip(array, -_FP16_MAX, _FP16_MAX), array)
 
 
 def _fp32_constants(op: Any) -> Iterator[Any]:
