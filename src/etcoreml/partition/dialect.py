@@ -20,7 +20,14 @@ from torch.export import ExportedProgram
 from torch.fx import Node
 from torch.utils import _pytree as pytree
 
-from etcoreml.compiler.decompositions import expand, expansion, find, join_complex, merge_axes
+from etcoreml.compiler.decompositions import (
+    expand,
+    expansion,
+    find,
+    has_varying_parts,
+    join_complex,
+    merge_axes,
+)
 from etcoreml.compiler.names import op_name
 from etcoreml.partition.bfloat16 import widen
 
@@ -28,7 +35,8 @@ from etcoreml.partition.bfloat16 import widen
 def make_acceptable(program: ExportedProgram) -> None:
     """Rewrite a program, in place, so that ExecuTorch takes it.
 
-    Refused nodes are decomposed where we can. Another gets a twin op in our namespace, unless
+    Nodes that are refused, or of which ExecuTorch would fix a size, are decomposed where we can.
+    Another refused one gets a twin op in our namespace, unless
     ExecuTorch can keep it (``refused_ops``). What is bfloat16 is computed in float32.
     Results are returned in plain tuples: ExecuTorch cannot store ``torch.return_types``. Tensors
     are stored row by row, which changes no value: neither Core ML nor most of ExecuTorch's kernels
@@ -132,7 +140,10 @@ def _decompositions() -> dict[torch._ops.OpOverload, Any]:
 
 
 def _needs_rewrite(node: Node) -> bool:
-    return is_refused(node) or _is_complex(node) or _hides_refused(node)
+    if is_refused(node) or _is_complex(node) or _hides_refused(node):
+        return True
+    doomed = has_varying_parts(node) or op_name(node) == "aten.empty_like.default"
+    return doomed and find(node) is not None
 
 
 def _hides_refused(node: Node) -> bool:

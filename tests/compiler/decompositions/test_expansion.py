@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -67,15 +69,26 @@ class Pool(nn.Module):
         return functional.adaptive_avg_pool1d(x.flatten(2), 1) * 2
 
 
+class Parts(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        first, second = x.split([3, 5], 1)
+        third, fourth, fifth = x.split(3, 1)
+        halves, slices = x.chunk(2, 1), x.unbind(1)
+        sums = [each.sum(1) for each in (first, second, third, fourth, fifth, *halves)]
+        return torch.stack([*sums, slices[2] * slices[5]], 1)
+
+
 @pytest.mark.parametrize(
     ("module", "x"),
     [
         (Windows(), floats(2, 8, 12, 5)),
+        (Parts(), floats(2, 8)),
         (Pool(), floats(2, 8, 12, 5)),
+        (nn.Unfold((2, 3), dilation=(2, 1), padding=1, stride=2), floats(2, 3, 6, 8)),
         (nn.AvgPool2d(9, ceil_mode=True), floats(2, 3, 4, 5)),
         (nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False), floats(2, 3, 6, 5)),
     ],
-    ids=["windows", "adaptive", "larger", "ceil"],
+    ids=["windows", "parts", "adaptive", "unfold", "larger", "ceil"],
 )
 def test_a_batch_that_varies(module: nn.Module, x: Tensor) -> None:
     shapes = ({0: torch.export.Dim("batch", min=1, max=8)},)
@@ -87,6 +100,33 @@ def test_a_batch_that_varies(module: nn.Module, x: Tensor) -> None:
     for batch in (2, 1, 5):
         each = floats(batch, *x.shape[1:], seed=batch)
         assert snr_db(method.execute([each])[0], module(each)) > 100
+
+
+class Experts(nn.Module):
+    """What transformers makes of a mixture of experts, with a row that no expert takes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(floats(3, 4, 6))
+
+    def forward(self, rows: Tensor, ends: Tensor) -> Tensor:
+        shuffled = torch.empty_like(rows)
+        shuffled[torch.arange(rows.shape[0]).flip(0)] = rows
+        return torch.ops.transformers.grouped_mm_fallback(shuffled, self.weight, ends)
+
+
+def test_experts_of_rows_that_vary() -> None:
+    importlib.import_module("transformers.integrations.moe")  # has the op
+    module, ends = Experts(), torch.tensor([2, 2, 4], dtype=torch.int32)
+    shapes = ({0: torch.export.Dim("rows", min=2, max=16)}, None)
+    partitioner = CoreMLPartitioner(compile_specs=specs("float32"))
+    program = lower(module, (floats(5, 4), ends), dynamic_shapes=shapes, partitioner=partitioner)
+    assert not partitioner.report.left_out
+    method = Runtime.get().load_program(program).load_method("forward")
+    assert method is not None
+    for ends, rows in (([2, 2, 4], 5), ([0, 7, 9], 9), ([1, 1, 2], 2)):
+        inputs = [floats(rows, 4, seed=rows), torch.tensor(ends, dtype=torch.int32)]
+        assert snr_db(method.execute(inputs)[0], module(*inputs).detach()) > 100
 
 
 class Halves(nn.Module):

@@ -3,6 +3,7 @@
 from etcoreml.compiler.decompositions import (
     arithmetic,
     elementwise,
+    experts,
     reductions,
     samples,
     shapes,
@@ -11,10 +12,10 @@ from etcoreml.compiler.decompositions import (
 )
 from etcoreml.compiler.decompositions.expansion import expand, expansion
 from etcoreml.compiler.decompositions.registry import MAX_RANK, find, is_taken_whole
-from etcoreml.compiler.decompositions.shapes import merge_axes
+from etcoreml.compiler.decompositions.shapes import has_varying_parts, merge_axes
 from etcoreml.compiler.decompositions.transforms import join_complex
 
-FAMILIES = (arithmetic, elementwise, reductions, samples, shapes, transforms, windows)
+FAMILIES = (arithmetic, elementwise, experts, reductions, samples, shapes, transforms, windows)
 """The modules; importing them enters their functions."""
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "expand",
     "expansion",
     "find",
+    "has_varying_parts",
     "is_taken_whole",
     "join_complex",
     "merge_axes",

@@ -128,6 +128,53 @@ def embedding_bag(
     return result, bag, count.squeeze(1).to(torch.int64), bag
 
 
+@decomposes(
+    "aten.empty_like.default",
+    why="ExecuTorch makes aten.empty_permuted of it, which its edge dialect refuses",
+)
+def empty_like(self: Tensor, dtype: torch.dtype | None = None, **_: object) -> Tensor:
+    """Fill what may hold anything with zeros."""
+    return torch.zeros_like(self, dtype=dtype)
+
+
+def has_varying_parts(node: Node) -> bool:
+    """Whether a node gives a list of tensors whose first size varies."""
+    schema = getattr(node.target, "_schema", None)
+    if schema is None or [str(each.type) for each in schema.returns] != ["List[Tensor]"]:
+        return False
+    parts = node.meta["val"]
+    return any(part.dim() and not isinstance(part.shape[0], int) for part in parts)
+
+
+_FIXED = "ExecuTorch 1.5 fixes the first size of a list's tensors when it checks their dtypes"
+
+
+@decomposes("aten.split_with_sizes.default", why=_FIXED, applies=has_varying_parts)
+def split_with_sizes(self: Tensor, split_sizes: list[int], dim: int = 0) -> list[Tensor]:
+    """Slice each part."""
+    ends = list(itertools.accumulate(split_sizes))
+    starts = [0, *ends[:-1]]
+    return [
+        torch.ops.aten.slice.Tensor(self, dim, *each) for each in zip(starts, ends, strict=True)
+    ]
+
+
+@decomposes("aten.split.Tensor", why=_FIXED, applies=has_varying_parts)
+def split(self: Tensor, split_size: int, dim: int = 0) -> list[Tensor]:
+    """Slice each part, of which the last may be smaller."""
+    size = self.shape[dim]
+    return [
+        torch.ops.aten.slice.Tensor(self, dim, start, min(start + split_size, size))
+        for start in range(0, size, split_size)
+    ]
+
+
+@decomposes("aten.unbind.int", why=_FIXED, applies=has_varying_parts)
+def unbind(self: Tensor, dim: int = 0) -> list[Tensor]:
+    """Select each part."""
+    return [torch.ops.aten.select.int(self, dim, index) for index in range(self.shape[dim])]
+
+
 _VIEWS = ("aten.view.default", "aten._unsafe_view.default")
 
 

@@ -106,6 +106,40 @@ def max_pool2d(
     return max_pool2d_with_indices(self, kernel_size, stride, padding, dilation, ceil_mode)[0]
 
 
+def _varies_in_batch(node: Node) -> bool:
+    shape = node.all_input_nodes[0].meta["val"].shape
+    static = all(isinstance(size, int) for size in shape[-2:])
+    window = math.prod(argument(node, "kernel_size"))
+    return static and not is_static(node) and window <= _LARGEST_WINDOW
+
+
+@decomposes(
+    "aten.im2col.default",
+    why="coremltools 9.0 takes the batch for a constant",
+    applies=_varies_in_batch,
+)
+def im2col(
+    self: Tensor, kernel_size: list[int], dilation: list[int], padding: list[int], stride: list[int]
+) -> Tensor:
+    """Stack a slice for each element of the window."""
+    padded = functional.pad(self, (padding[1], padding[1], padding[0], padding[0]))
+    lengths = [
+        (_window_count(size, kernel, step, pad, gap, False) - 1) * step + 1
+        for size, kernel, gap, pad, step in zip(
+            self.shape[-2:], kernel_size, dilation, padding, stride, strict=True
+        )
+    ]
+    parts = []
+    for at in itertools.product(*map(range, kernel_size)):
+        part = padded
+        for axis in range(2):
+            start = at[axis] * dilation[axis]
+            stop = start + lengths[axis]
+            part = torch.ops.aten.slice.Tensor(part, axis - 2, start, stop, stride[axis])
+        parts.append(part)
+    return torch.stack(parts, -3).flatten(-2).flatten(-3, -2)
+
+
 def _divides_otherwise(node: Node) -> bool:
     """Whether windows are divided by something else than MIL divides by."""
     shape = node.all_input_nodes[0].meta["val"].shape
