@@ -64,6 +64,12 @@ class Windows(nn.Module):
         return parts.contiguous().view(-1, 16, 5) * 2
 
 
+class Swapped(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        parts = x.view(x.shape[0], 2, 4, 3, 4, 5).transpose(2, 3)
+        return parts.contiguous().view(-1, 16, 5) * 2
+
+
 class Pool(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return functional.adaptive_avg_pool1d(x.flatten(2), 1) * 2
@@ -82,13 +88,14 @@ class Parts(nn.Module):
     ("module", "x"),
     [
         (Windows(), floats(2, 8, 12, 5)),
+        (Swapped(), floats(2, 8, 12, 5)),
         (Parts(), floats(2, 8)),
         (Pool(), floats(2, 8, 12, 5)),
         (nn.Unfold((2, 3), dilation=(2, 1), padding=1, stride=2), floats(2, 3, 6, 8)),
         (nn.AvgPool2d(9, ceil_mode=True), floats(2, 3, 4, 5)),
         (nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False), floats(2, 3, 6, 5)),
     ],
-    ids=["windows", "parts", "adaptive", "unfold", "larger", "ceil"],
+    ids=["windows", "swapped", "parts", "adaptive", "unfold", "larger", "ceil"],
 )
 def test_a_batch_that_varies(module: nn.Module, x: Tensor) -> None:
     shapes = ({0: torch.export.Dim("batch", min=1, max=8)},)

@@ -207,7 +207,8 @@ def merge_axes(graph: Graph) -> bool:
 def _merge_axes(graph: Graph, split: Node) -> bool:
     source, sizes = split.all_input_nodes[0], split.meta["val"].shape
     transpose = _only_user(split)
-    if transpose is None or op_name(transpose) != "aten.permute.default":
+    order = None if transpose is None else _order(transpose, len(sizes))
+    if transpose is None or order is None:
         return False
     last = transpose
     joined = _only_user(last)
@@ -215,7 +216,6 @@ def _merge_axes(graph: Graph, split: Node) -> bool:
         last, joined = joined, _only_user(joined)
     if joined is None or op_name(joined) not in _VIEWS:
         return False
-    order = [axis % len(sizes) for axis in transpose.args[1]]
     runs = [[order[0]]]
     for before, axis in itertools.pairwise(order):
         runs.append([axis]) if axis != before + 1 else runs[-1].append(axis)
@@ -233,6 +233,18 @@ def _merge_axes(graph: Graph, split: Node) -> bool:
         value = _call(graph, transpose, torch.ops.aten.clone.default, value, **row_by_row)
     joined.replace_input_with(last, value)
     return True
+
+
+def _order(node: Node, rank: int) -> list[int] | None:
+    """Return which axis of its operand each axis of a transpose is, or None for another node."""
+    if op_name(node) == "aten.permute.default":
+        return [axis % rank for axis in node.args[1]]
+    if op_name(node) != "aten.transpose.int":
+        return None
+    order = list(range(rank))
+    first, second = (axis % rank for axis in node.args[1:])
+    order[first], order[second] = second, first
+    return order
 
 
 def _only_user(node: Node) -> Node | None:
