@@ -13,6 +13,7 @@ from etcoreml.cli.export import export
 from etcoreml.cli.inspect import inspect
 from etcoreml.cli.render import print_error
 from etcoreml.cli.run import run as run_model
+from etcoreml.cli.targets import targets
 from etcoreml.errors import EtCoreMLError
 
 app = typer.Typer(
@@ -52,6 +53,7 @@ def main(
 app.command(name="export")(export)
 app.command(name="run")(run_model)
 app.command(name="inspect")(inspect)
+app.command(name="targets")(targets)
 
 
 def run() -> None:

@@ -13,22 +13,11 @@ from etcoreml.cli.model_source import check_model, exported_program
 from etcoreml.cli.outputs import check_writable
 from etcoreml.cli.voices import libraries, steps
 from etcoreml.errors import UsageError
+from etcoreml.targets import NAMES as TARGET_NAMES
 
 ComputeUnit = Literal["all", "cpu_only", "cpu_and_gpu", "cpu_and_ne"]
 Precision = Literal["float16", "float32"]
 ModelType = Literal["model", "compiled_model"]
-
-# Those of coremltools 9.0 that have ML Programs; here, since importing it takes seconds.
-TARGETS = tuple(
-    f"{system}{version}"
-    for system, versions in {
-        "iOS": (15, 16, 17, 18, 26),
-        "macOS": (12, 13, 14, 15, 26),
-        "watchOS": (8, 9, 10, 11, 26),
-        "tvOS": (15, 16, 17, 18, 26),
-    }.items()
-    for version in versions
-)
 
 
 def export(
@@ -100,9 +89,9 @@ def export(
 ) -> None:
     """Lower MODEL to Core ML and write a .pte."""
     output = output or Path(f"{Path(model.partition(':')[2] or model).stem}.pte")
-    if deployment_target is not None and deployment_target not in TARGETS:
+    if deployment_target is not None and deployment_target not in TARGET_NAMES:
         raise UsageError(
-            f"unknown --deployment-target '{deployment_target}'", expected=", ".join(TARGETS)
+            f"unknown --deployment-target '{deployment_target}'", expected=", ".join(TARGET_NAMES)
         )
     check_writable(output, ".pte")
     if report is not None:
