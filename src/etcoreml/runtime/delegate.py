@@ -14,6 +14,7 @@ from etcoreml.engine.devices import PREFERENCES
 from etcoreml.errors import CompileSpecError, EtCoreMLError, PackageError
 from etcoreml.mil import load_package
 from etcoreml.runtime.binding import BoundMethod
+from etcoreml.runtime.load_options import given_options
 from etcoreml.runtime.payload import MODELS, NamedData, Payload, open_payload
 
 COMPUTE_UNITS = tuple(PREFERENCES)
@@ -33,7 +34,7 @@ def init(
         compile_specs: The specs the model was lowered with, by key.
         named_data: The program's named data; valid during this call only.
         method: Name of the ExecuTorch method that is being loaded.
-        options: Run-time backend options, by key.
+        options: Run-time backend options, by key. They go before those of `etcoreml.load`.
 
     Returns:
         The compiled method, ready to bind arguments.
@@ -45,6 +46,7 @@ def init(
         CompileSpecError: The compute unit is unknown, or the run-time option ``cache_dir`` no
             string.
     """
+    options = {**given_options(), **options}
     with _located(f"method '{method}'"):
         compute_unit = _compute_unit(compile_specs, options)
         payload = open_payload(processed, named_data)

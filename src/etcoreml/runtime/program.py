@@ -10,7 +10,7 @@ import io
 import os
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,6 +22,7 @@ import etcoreml
 from etcoreml.errors import DtypeError, ProgramError, ShapeError, UsageError
 from etcoreml.imports import quiet_imports
 from etcoreml.runtime import faults
+from etcoreml.runtime.load_options import checked_options, handed_over
 from etcoreml.runtime.pte import MethodInfo, PteTensor, parse_signatures
 
 with quiet_imports():
@@ -50,9 +51,18 @@ class Program:
     program share memory. For parallel calls, load the program once per thread.
     """
 
-    def __init__(self, program: Any, source: str, methods: Sequence[MethodInfo]) -> None:
-        self._program = program
+    def __init__(
+        self,
+        open_program: Callable[[], Any],
+        source: str,
+        methods: Sequence[MethodInfo],
+        options: Mapping[str, object],
+    ) -> None:
+        self._open = open_program
+        self._program = open_program()
+        self._renewed: dict[str, Any] = {}
         self._source = source
+        self._options = options
         self._methods: dict[str, Any] = {}
         self._infos = MappingProxyType({method.name: method for method in methods})
         self._renew_lock()
@@ -97,6 +107,27 @@ class Program:
             with _surfaced(f"method '{name}' of {self._source} failed"):
                 return list(method.execute(values))
 
+    def reset(self, *names: str) -> None:
+        """Forget what methods remember between calls: they start again as they were exported.
+
+        Core ML state and mutable buffers live as long as the loaded method, which is loaded anew at
+        its next call. ExecuTorch keeps a method as long as its program: it is opened once more.
+
+        Args:
+            names: The methods; all of them if none is named.
+
+        Raises:
+            ProgramError: There is no such method.
+        """
+        with self._lock:
+            for name in names:
+                self._check(name)
+            with _surfaced(f"{self._source} cannot be loaded", _DAMAGED):
+                program = self._open()
+            for name in names or self._infos:
+                self._methods.pop(name, None)
+                self._renewed[name] = program
+
     def load(self, name: str) -> None:
         """Load a method now rather than at its first call.
 
@@ -107,22 +138,39 @@ class Program:
         with self._lock:
             self._load(name)
 
-    def _load(self, name: str) -> Any:
+    def _check(self, name: str) -> None:
         if name not in self._infos:
             raise ProgramError(
                 f"{self._source} has no method '{name}'", expected=", ".join(self._infos)
             )
+
+    def _load(self, name: str) -> Any:
+        self._check(name)
         if name not in self._methods:
-            with _surfaced(f"method '{name}' of {self._source} cannot be loaded"):
-                self._methods[name] = self._program.load_method(name)
+            with (
+                _surfaced(f"method '{name}' of {self._source} cannot be loaded"),
+                handed_over(self._options),
+            ):
+                program = self._renewed.get(name, self._program)
+                self._methods[name] = program.load_method(name)
         return self._methods[name]
 
 
-def load(source: str | os.PathLike[str] | bytes | bytearray | memoryview) -> Program:
+def load(
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview,
+    *,
+    compute_unit: object = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> Program:
     """Load a .pte into the stock ExecuTorch runtime.
 
     Args:
         source: Path of the file, or its bytes.
+        compute_unit: Where its delegates run, in place of what they were lowered with: a
+            `ComputeUnit`, coremltools' own, or ``all``, ``cpu_only``, ``cpu_and_gpu``,
+            ``cpu_and_ne``.
+        cache_dir: Where compiled models are kept, in place of what ``ETCOREML_CACHE_DIR`` says;
+            ``""`` for nowhere.
 
     Returns:
         The program. Its methods are compiled when they are first run, or by `Program.load`.
@@ -130,9 +178,11 @@ def load(source: str | os.PathLike[str] | bytes | bytearray | memoryview) -> Pro
     Raises:
         ProgramError: The file does not exist or is not a .pte that this runtime reads.
         BridgeError: The delegate could not be registered in this process.
+        FeatureTypeError, OptionError: An option has no such value, or cannot be had here.
     """
     if etcoreml.bridge.error is not None:
         raise etcoreml.bridge.error
+    options = checked_options(compute_unit, cache_dir)
     if isinstance(source, (bytes, bytearray, memoryview)):
         data: bytes | Path = bytes(source)
         name = f"a program of {len(source)} bytes"
@@ -150,7 +200,7 @@ def load(source: str | os.PathLike[str] | bytes | bytearray | memoryview) -> Pro
             "load() takes a path or bytes", found=type(source).__name__, expected="str or bytes"
         )
     with _surfaced(f"{name} cannot be loaded", _DAMAGED):
-        return Program(Runtime.get().load_program(data), name, methods)
+        return Program(lambda: Runtime.get().load_program(data), name, methods, options)
 
 
 _LOGGED = "The runtime logs its reason to standard error."
