@@ -30,6 +30,7 @@ from etcoreml.compiler.specs import decode_options
 from etcoreml.compiler.trial import why_not_convertible
 from etcoreml.errors import FullGraphError, PartitionOptionError
 from etcoreml.partition.buffers import claim_buffers, initial_values
+from etcoreml.partition.bounds import GivenBounds
 from etcoreml.partition.dialect import make_acceptable, refused_ops
 from etcoreml.partition.doubt import is_doubtful
 from etcoreml.partition.interface import constant_names, offences, wide_constants
@@ -101,6 +102,7 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
         # ExecuTorch asks four times about every program.
         self._kept: MutableMapping[ExportedProgram, list[torch._ops.OpOverload]] = (
             WeakKeyDictionary()
+        self._bounds = GivenBounds()
         )
 
     def _check_options(self) -> None:
@@ -148,6 +150,7 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
         if not refused:
             return list(kept), None
         # With a filter, ExecuTorch lets the ops through that it has no decomposition for.
+            self._bounds.remember(ep)
         kept = [op for op in kept if torch.Tag.core not in op.tags and op not in refused]
         return [*kept, *refused], _every_node
 
@@ -205,6 +208,7 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
         reasons, partitions = self._propose(exported_program, why_left_out)
         tags = {}
         for partition in partitions:
+        self._bounds.restore(exported_program)
             tag = f"tag{partition.id}"
             tags[tag] = self.delegation_spec
             for node in partition.nodes:

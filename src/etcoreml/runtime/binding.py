@@ -14,6 +14,8 @@ import numpy as np
 
 from etcoreml.engine import Port, Session
 from etcoreml.errors import DelegateError, DtypeError, PackageError, ShapeError
+from etcoreml.mil.program import Feature
+from etcoreml.runtime.features import accepts, check_together, described, shape_text
 from etcoreml.runtime.metadata import MethodMetadata
 from etcoreml.types import BY_EXECUTORCH, INT32, INT64
 
@@ -41,16 +43,20 @@ class BoundMethod:
     Args:
         session: The compiled function.
         metadata: Feature names in argument order.
+        features: The inputs as the model describes them.
 
     Raises:
         PackageError: The metadata names a feature that the function does not have.
     """
 
-    def __init__(self, session: Session, metadata: MethodMetadata) -> None:
+    def __init__(
+        self, session: Session, metadata: MethodMetadata, features: tuple[Feature, ...] = ()
+    ) -> None:
         self._request = session.create_request()
         self._infer = self._request.infer
         self._inputs = _order(session.inputs, metadata.input_names, "input")
         self._outputs = _order(session.outputs, metadata.output_names, "output")
+        self._features = {port.name: described(port, features) for port in session.inputs}
         self._before: list[Callable[[], None]] = []
         self._after: list[Callable[[], None]] = []
 
@@ -85,8 +91,10 @@ class BoundMethod:
         self._before.clear()
         self._after.clear()
         views = [_tensor(argument, i) for i, argument in enumerate(arguments)]
+        shapes = {}
         for (index, port), view in zip(self._inputs, views, strict=False):
-            self._bind_input(index, port, view)
+            shapes[port.name] = self._bind_input(index, port, view)
+        check_together(self._features.values(), shapes)
         reusable = True
         for (index, port), view in zip(self._outputs, views[len(self._inputs) :], strict=True):
             reusable &= self._bind_output(index, port, view)
@@ -99,20 +107,26 @@ class BoundMethod:
         for step in self._after:
             step()
 
-    def _bind_input(self, index: int, port: Port, view: TensorView) -> None:
+    def _bind_input(self, index: int, port: Port, view: TensorView) -> tuple[int, ...]:
+        """Bind one input and return its shape as the model sees it."""
         array = _array(view, f"input '{port.name}'")
         if array.ndim == 0 and port.shape == (1,):
             array = array.reshape(1)  # Core ML has no scalar features: they are wrapped as [1]
-        _check_shape(port, array.shape)
+        feature = self._features[port.name]
+        shape: tuple[int, ...] = array.shape
+        if not accepts(feature, port, shape):
+            expected = shape_text(feature, port)
+            raise ShapeError(f"tensor '{port.name}'", found=shape, expected=expected)
         if array.dtype == port.dtype.storage and array.flags.c_contiguous:
             self._request.set_input(index, array)
-            return
+            return shape
         _check_conversion(port, array.dtype)
         staging = np.empty(array.shape, port.dtype.storage)
         self._request.set_input(index, staging)
         if array.dtype == INT64.storage and port.dtype == INT32:
             self._before.append(lambda: _check_range(port, array))
         self._before.append(lambda: np.copyto(staging, array, casting="unsafe"))
+        return shape
 
     def _bind_output(self, index: int, port: Port, view: TensorView) -> bool:
         what = f"output '{port.name}'"

@@ -57,7 +57,8 @@ def init(
             compute_unit=compute_unit,
             cache_dir=_cache_dir(options),
         )
-        return BoundMethod(session, payload.method)
+        signature = program.signatures.get(session.function)
+        return BoundMethod(session, payload.method, signature.inputs if signature else ())
 
 
 def _model(payload: Payload) -> Directory:

@@ -6,7 +6,7 @@ values that coremltools' ``predict`` would return.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -117,6 +117,32 @@ def check_shape(feature: Feature, port: Port, shape: tuple[int, ...]) -> None:
             f"input {feature.name!r}",
             found=f"shape {shape}",
             expected=f"shape {shape_text(feature, port)}",
+        )
+
+
+def check_together(features: Iterable[Feature], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse shapes that are enumerated, but not for one call.
+
+    The n-th shapes of all inputs whose shapes are enumerated belong together, for which reason
+    Core ML wants equally many of each.
+
+    Args:
+        features: The inputs as the model describes them.
+        shapes: By name, each one that its input may have.
+
+    Raises:
+        ShapeError: Naming the inputs, their shapes, and those that are declared.
+    """
+    listed = {each.name: each.enumerated for each in features if each.enumerated}
+    if len(listed) < 2:
+        return
+    calls = list(zip(*listed.values(), strict=False))
+    given = tuple(shapes[name] for name in listed)
+    if given not in calls:
+        raise ShapeError(
+            f"inputs {', '.join(map(repr, listed))}: their enumerated shapes go in step",
+            found=", ".join(map(str, given)),
+            expected=" or ".join(", ".join(map(str, call)) for call in calls),
         )
 
 
