@@ -138,7 +138,13 @@ class CompileSpecError(LowerError, ValueError):
 
 
 class DeploymentTargetError(LowerError, ValueError):
-    """A partition needs a newer deployment target than the one asked for."""
+    """A partition needs a newer deployment target than the one asked for.
+
+    Attributes:
+        needed: The oldest ``coremltools.target`` that may do.
+    """
+
+    needed: object = None
 
 
 class BackendConflictError(LowerError):

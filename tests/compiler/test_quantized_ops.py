@@ -88,6 +88,17 @@ def test_groups_need_ios18() -> None:
     module = nn.Linear(64, 64)
     quantize_(module, int4["group"])
     with pytest.raises(ValueError, match="iOS18") as caught:
-        lowered(module, (torch.randn(1, 64),), None)
+        lowered(module, (torch.randn(1, 64),), ct.target.iOS17)
     assert isinstance(caught.value, DeploymentTargetError)
     assert "generate_compile_specs(minimum_deployment_target=ct.target.iOS18)" in str(caught.value)
+
+
+def test_groups_get_ios18_where_no_target_is_asked_for() -> None:
+    """Oracle: the model lowered for it."""
+    module, inputs = nn.Linear(64, 64), (torch.randn(1, 64),)
+    quantize_(module, int4["group"])
+    found, wanted = (
+        lowered(module, inputs, target).exported_program().graph_module.lowered_module_0
+        for target in (None, ct.target.iOS18)
+    )
+    assert found.processed_bytes == wanted.processed_bytes

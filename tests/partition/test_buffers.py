@@ -40,7 +40,7 @@ ZEROS = torch.zeros(4)
 REASONS = [
     (ZEROS, ct.target.iOS18, {}, None),
     (ZEROS.half(), ct.target.iOS18, {}, None),
-    (ZEROS, None, {}, "iOS18"),
+    (ZEROS, None, {}, None),
     (ZEROS, ct.target.iOS17, {}, "iOS18"),
     (ZEROS.int(), ct.target.iOS18, {}, "dtype"),
     (ZEROS + 7, ct.target.iOS18, {}, "starts as zeros"),
@@ -101,7 +101,9 @@ def test_a_buffer_two_delegates_need_stays_outside() -> None:
 def test_a_full_graph_needs_its_buffers() -> None:
     program = torch.export.export(Counter(ZEROS.clone()), (torch.ones(4),))
     with pytest.raises(FullGraphError, match="iOS18"):
-        to_edge_transform_and_lower(program, partitioner=[partitioner(None, lower_full_graph=True)])
+        to_edge_transform_and_lower(
+            program, partitioner=[partitioner(ct.target.iOS17, lower_full_graph=True)]
+        )
     edge = to_edge_transform_and_lower(
         program, partitioner=[partitioner(ct.target.iOS18, lower_full_graph=True)]
     )

@@ -99,6 +99,7 @@ class Findings:
         if self.file is not None:
             facts.append(("report", str(self.file)))
         facts.append(("delegated", self.report.summary()))
+        facts.append(("runs on", str(self.report.target)))
         render.print_facts(facts)
         if self.explain:
             typer.echo()
@@ -131,6 +132,7 @@ class Findings:
             "model": self.model,
             "output": str(output),
             "nbytes": nbytes,
+            "minimum_deployment_target": self.report.target.names[0],
             "nodes": len(self.report),
             "nodes_delegated": len(self.report.delegated),
             "left_out": [

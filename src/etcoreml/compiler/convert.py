@@ -14,6 +14,7 @@ import logging
 import re
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from torch.fx import Graph, GraphModule
 
 from etcoreml.compiler.decompositions import expand
 from etcoreml.compiler.enumerated_shapes import Symbol, symbolic_inputs
+from etcoreml.compiler.lowest_target import lowest_target, target_of_quantizer
 from etcoreml.compiler.mil_model import MilModel, convert
 from etcoreml.compiler.package import DebugInfo, read_debug_info, read_handles
 from etcoreml.compiler.quiet import VERBOSE_VARIABLE, quiet
@@ -56,6 +58,8 @@ _ENUMERATED_DTYPES = {
 def converted(program: ExportedProgram, options: Options) -> Iterator[tuple[MilModel, DebugInfo]]:
     """Convert a partition and yield its model and debug information.
 
+    Without a deployment target it is converted for the lowest that it needs.
+
     Args:
         program: The partition in edge dialect.
         options: Decoded compile specs.
@@ -68,6 +72,24 @@ def converted(program: ExportedProgram, options: Options) -> Iterator[tuple[MilM
         DeploymentTargetError: The partition needs a newer deployment target.
         LowerError: coremltools failed, or the model cannot serve as a delegate.
     """
+    raises = options.deployment_target is None
+    if raises:
+        options = replace(options, deployment_target=lowest_target(program, options))
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                made = stack.enter_context(_converted(program, options))
+                break
+            except DeploymentTargetError as error:
+                if not raises or error.needed is None:
+                    raise
+                options = replace(options, deployment_target=error.needed)
+        yield made
+
+
+@contextlib.contextmanager
+def _converted(program: ExportedProgram, options: Options) -> Iterator[tuple[MilModel, DebugInfo]]:
+    """Convert a partition for the deployment target of its options."""
     _check_options(options)
     calls = sum(node.op == "call_function" for node in program.graph.nodes)
     _LOGGER.info("converting %d node%s", calls, "" if calls == 1 else "s")
@@ -189,20 +211,11 @@ def _node_at(error: BaseException, graph: Graph, names: Collection[str]) -> str 
 
 def _check_options(options: Options) -> None:
     """Refuse what this version cannot honour."""
-    if options.model_type is ModelType.COMPILED_MODEL:
-        what = "lowering: MODEL_TYPE.COMPILED_MODEL needs Apple's compiler, which is not called yet"
-        raise CompileSpecError(
-            what,
-            expected="MODEL_TYPE.MODEL",
-            hint="Apple's runtime compiles the model when it loads it for the first time.",
-        )
-    if (
-        options.quantizer_config is not None
-        and options.deployment_target is not None
-        and options.target < ct.target.iOS16
-    ):
-        what = "lowering: quantised weights need a newer deployment target"
-        raise _target_error(what, options.target.name, ct.target.iOS16)
+    if options.quantizer_config is not None:
+        needed = target_of_quantizer(options.quantizer_config)
+        if options.target < needed:
+            what = "lowering: weights quantised in this way need a newer deployment target"
+            raise _target_error(what, options.target.name, needed)
 
 
 def _enumerated_inputs(program: ExportedProgram, options: Options) -> list[Any] | None:
@@ -282,13 +295,15 @@ def _check_interface(spec: Any, options: Options) -> None:
 
 def _target_error(what: str, found: str, needed: Any) -> DeploymentTargetError:
     """Return the error of a deployment target that is too old, with the remedy."""
-    return DeploymentTargetError(
+    error = DeploymentTargetError(
         what,
         found=found,
         expected=needed.name,
         hint="Pass CoreMLPartitioner(compile_specs=CoreMLBackend.generate_compile_specs("
         f"minimum_deployment_target=ct.target.{needed.name})).",
     )
+    error.needed = needed
+    return error
 
 
 def _lower_error(error: Exception, options: Options | None, node: str | None) -> LowerError:

@@ -20,6 +20,7 @@ from etcoreml.compiler.blame import Culprit, culprit
 from etcoreml.compiler.convert import converted
 from etcoreml.compiler.package import package_model
 from etcoreml.compiler.specs import Options, decode_options
+from etcoreml.compiler.resolution import tell_target
 from etcoreml.errors import LowerError
 
 _RESULTS: ContextVar[list[Lowered] | None] = ContextVar("_RESULTS", default=None)
@@ -87,9 +88,11 @@ def lower(program: ExportedProgram, compile_specs: Sequence[CompileSpec]) -> Pre
     known = None if results is None else reused(program, compile_specs, results)
     if known is not None:
         return known
-    with converted(program, decode_options(compile_specs)) as (model, debug_info):
-        package = package_model(model, debug_info)
-        blob = write_blob(package.directory)
+    options = decode_options(compile_specs)
+    with converted(program, options) as (model, debug_info):
+        tell_target(compile_specs, model.spec.specificationVersion)
+        with stored(package_model(model, debug_info), options.model_type) as package:
+            blob = write_blob(package.directory)
     result = PreprocessResult(
         processed_bytes=blob,
         debug_handle_map=None if package.handles is None else dict(package.handles),

@@ -20,7 +20,7 @@ Source: executorch 1.5.1 ``exir/backend/backend_api.py``.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 
 from executorch.exir import ExportedProgram
@@ -32,7 +32,20 @@ from etcoreml.errors import BackendConflictError
 
 
 class OwnedSpecs(list[CompileSpec]):
-    """Compile specs that came through our partitioner."""
+    """Compile specs that came through our partitioner.
+
+    Attributes:
+        tell_target: Called with the specification version of each model that is made with them. A
+            function, which is not copied where ExecuTorch copies the specs.
+    """
+
+    tell_target: Callable[[int], None] | None = None
+
+
+def tell_target(compile_specs: object, spec_version: int) -> None:
+    """Tell the partitioner, if there is one, for which systems a model was made."""
+    if isinstance(compile_specs, OwnedSpecs) and compile_specs.tell_target is not None:
+        compile_specs.tell_target(spec_version)
 
 
 def candidates(name: str) -> list[type]:

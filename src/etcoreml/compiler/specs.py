@@ -235,7 +235,7 @@ class Options:
 
     Attributes:
         compute_unit: ``coremltools.ComputeUnit``.
-        deployment_target: ``coremltools.target``, or None for the lowest (iOS15).
+        deployment_target: ``coremltools.target``, or None for the lowest that is needed.
         compute_precision: ``coremltools.precision``.
         model_type: What the delegate carries.
         quantizer_config: ``OpLinearQuantizerConfig``, or None.
@@ -257,6 +257,11 @@ class Options:
     def target(self) -> Any:
         """The deployment target that coremltools applies: iOS15 when none was asked for."""
         return self.deployment_target or ct.target.iOS15
+
+    @property
+    def newest_target(self) -> Any:
+        """The newest target that may be applied: any when none was asked for."""
+        return self.deployment_target or list(ct.target)[-1]
 
 
 def encode(key: COMPILE_SPEC_KEYS, value: object) -> CompileSpec:

@@ -51,7 +51,9 @@ def _signature(node: Node, options: Options, constants: Collection[str]) -> str:
 
     parts = map_arg((node.args, node.kwargs), told)
     users = sorted({str(user.args[1:]) for user in node.users if user.target is operator.getitem})
-    return f"{op_name(node)} {parts} {users} {options.target} {options.compute_precision}"
+    return (
+        f"{op_name(node)} {parts} {users} {options.deployment_target} {options.compute_precision}"
+    )
 
 
 def _try(node: Node, options: Options, constants: Collection[str]) -> str | None:

@@ -81,7 +81,7 @@ def _why_not_state(node: Node, options: Options, not_zero: bool, take_over: bool
     value: Any = node.meta["val"]
     if not take_over:
         return "the user asked to keep buffers outside (take_over_mutable_buffer=False)"
-    if options.target < ct.target.iOS18:
+    if options.newest_target < ct.target.iOS18:
         return "Core ML state needs minimum_deployment_target iOS18 or later"
     if value.dtype not in _STATE_DTYPES:
         return "Core ML state is float16, which does not hold every value of this dtype"

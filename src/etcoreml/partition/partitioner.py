@@ -92,9 +92,10 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
         )
         self._check_options()
         # The list type tells our backend that the partitions are ours.
-        self.delegation_spec = DelegationSpec(
-            CoreMLBackend.__name__, OwnedSpecs(compile_specs or ())
-        )
+        specs = OwnedSpecs(compile_specs or ())
+        report = self.report
+        specs.tell_target = lambda version: report.add_model(version)
+        self.delegation_spec = DelegationSpec(CoreMLBackend.__name__, specs)
         self._skipped = frozenset(map(str.lower, self.skip_ops_for_coreml_delegation))
         self._programs = 0
         self._warned: set[str] = set()
@@ -247,7 +248,13 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
         """Return what the support rules may ask about a program."""
         constants = constant_names(program) if self.take_over_constant_data else frozenset()
         wide = wide_constants(program)
-        return Setting(self._options.target, constants, wide, self.lower_full_graph)
+        return Setting(
+            self._options.newest_target,
+            constants,
+            wide,
+            self.lower_full_graph,
+            lowest=self._options.deployment_target is None,
+        )
 
     def _partitions(
         self, program: ExportedProgram, reasons: dict[Node, str], setting: Setting

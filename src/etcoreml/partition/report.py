@@ -7,6 +7,7 @@ filter, a text (``str``) and a document (``to_dict``). docs/delegation-report.md
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,6 +16,9 @@ from etcoreml.partition.breaks import Break, Delegate
 from etcoreml.partition.cost import Value
 from etcoreml.partition.report_text import as_text, summary
 from etcoreml.partition.source import Source
+from etcoreml.targets import TARGETS, Target
+
+_LOGGER = logging.getLogger(__name__)
 
 SCHEMA = "etcoreml.delegation-report"
 SCHEMA_VERSION = 1
@@ -131,7 +135,8 @@ class DelegationReport:
 
     Attributes:
         programs: A summary of each program the partitioner saw.
-        options: As above.
+        options: As above. Where no deployment target was asked for, the lowest that the models
+            need, once they are made.
     """
 
     def __init__(
@@ -155,6 +160,20 @@ class DelegationReport:
         """Append a program with the decisions about its nodes."""
         self.programs.append(program)
         self._decisions.extend(decisions)
+
+    @property
+    def target(self) -> Target:
+        """The systems that the models run on, and all later ones."""
+        name = self.options.get("minimum_deployment_target", TARGETS[0].names[0])
+        return next(each for each in TARGETS if name in each.names)
+
+    def add_model(self, spec_version: int) -> None:
+        """Note the specification version of a model; a newer one than before raises the target."""
+        if spec_version <= self.target.spec_version:
+            return
+        needed = next(each for each in TARGETS if each.spec_version >= spec_version)
+        self.options["minimum_deployment_target"] = needed.names[0]
+        _LOGGER.warning("no minimum_deployment_target was given, and the model needs %s", needed)
 
     def forget(self, program: int) -> None:
         """Drop what was decided about a program, which is decided anew."""

@@ -22,16 +22,18 @@ class Setting:
     """What the rules may ask about the lowering.
 
     Attributes:
-        target: ``coremltools.target`` the model must run on.
+        target: ``coremltools.target`` the model must run on; the newest where none was asked for.
         constants: Names of the placeholders whose values go into the model.
         wide: Names of the placeholders of int64 constants that int32 does not hold.
         whole: Whether the program has to go in as a whole.
+        lowest: Whether the target becomes the lowest that is needed.
     """
 
     target: Any
     constants: frozenset[str] = frozenset()
     wide: frozenset[str] = frozenset()
     whole: bool = False
+    lowest: bool = False
 
 
 @dataclass(frozen=True)
