@@ -15,6 +15,7 @@
     - CompileSpecError            an unknown compile spec key or value (also a ValueError)
     - DeploymentTargetError       an op needs a newer deployment target (also a ValueError)
     - BackendConflictError        another class named CoreMLBackend would be used instead of ours
+  + CompilerError                 Apple's compiler is missing, failed, or made another model
   + BlobError                     the delegate blob breaks a rule of docs/blob-format.md
     - BlobFooterError, BlobMetadataSizeError, BlobSchemaError, BlobRegionError, BlobOverlapError,
       BlobIndexError, BlobCycleError, BlobNameError, BlobEmptyFileError, BlobPathError,
@@ -149,6 +150,10 @@ class DeploymentTargetError(LowerError, ValueError):
 
 class BackendConflictError(LowerError):
     """ExecuTorch would resolve ``CoreMLBackend`` to a class that is not ours."""
+
+
+class CompilerError(EtCoreMLError):
+    """Apple's compiler is missing or failed, or what it made is not the model it was given."""
 
 
 class BlobError(EtCoreMLError):

@@ -57,6 +57,7 @@ def test_callable_with_every_default(
     assert outcome.stdout.splitlines() == [
         f"written    net.pte ({path.stat().st_size / 1e3:.3g} kB)",
         "delegated  4 of 4 nodes (100.0 %) to Core ML, in 1 delegate",
+        "runs on    iOS15, macOS12, watchOS8, tvOS15 or later",
         "",
         "Next: etcoreml run net.pte",
     ]
@@ -121,7 +122,8 @@ def test_compiled_models_need_a_compiler(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "net.pte"
     outcome = cli("export", NET, "-o", path, "--model-type", "compiled_model")
     assert outcome.code == 1
-    assert "Apple's compiler" in outcome.stderr
+    assert "needs Apple's coremlcompiler" in outcome.stderr
+    assert "ETCOREML_COMPILER" in outcome.stderr
     assert not path.exists()
 
 

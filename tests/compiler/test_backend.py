@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from etcoreml.blob import Directory
 from etcoreml.compiler import CoreMLBackend
-from etcoreml.errors import CompileSpecError, DeploymentTargetError, LowerError
+from etcoreml.errors import DeploymentTargetError, LowerError
 from etcoreml.imports import quiet_imports
 from etcoreml.mil.ct import coremltools
 from tests.compiler.conftest import Lower
@@ -201,11 +201,6 @@ def test_quantizer_and_embedding(lower: Lower, tied: bool) -> None:
     )
     fp16_table = 64 * 32 * 2
     assert (tree.read(WEIGHTS).nbytes < fp16_table) == tied
-
-
-def test_compiled_model_is_refused(affine: Network, lower: Lower) -> None:
-    with pytest.raises(CompileSpecError, match=r"MODEL_TYPE\.MODEL"):
-        lower(*affine, **options(model_type=CoreMLBackend.MODEL_TYPE.COMPILED_MODEL))
 
 
 def test_a_tied_weight_is_stored_once(lower: Lower) -> None:

@@ -47,7 +47,8 @@ def export(
     ] = None,
     precision: Annotated[Precision, typer.Option(help="Compute precision.")] = "float16",
     model_type: Annotated[
-        ModelType, typer.Option(help="What the .pte stores; compiled_model is not available yet.")
+        ModelType,
+        typer.Option(help="What the .pte stores; compiled_model needs Xcode or ETCOREML_COMPILER."),
     ] = "model",
     skip_op: Annotated[
         list[str] | None,

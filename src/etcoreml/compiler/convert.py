@@ -29,7 +29,7 @@ from etcoreml.compiler.package import DebugInfo, read_debug_info, read_handles
 from etcoreml.compiler.quiet import VERBOSE_VARIABLE, quiet
 from etcoreml.compiler.rewrites import fill_defaults
 from etcoreml.compiler.scratch import scratch
-from etcoreml.compiler.specs import ModelType, Options
+from etcoreml.compiler.specs import Options
 from etcoreml.compiler.torch_ops import own_converters
 from etcoreml.errors import CompileSpecError, DeploymentTargetError, EtCoreMLError, LowerError
 from etcoreml.mil.ct import coremltools

@@ -26,6 +26,7 @@ ct = coremltools()
 
 ROOT_NAME = "lowered_module"
 MODEL_NAME = "model.mlpackage"
+COMPILED_NAME = "model.mlmodelc"
 METADATA_NAME = "metadata.json"
 DEBUG_INFO_NAME = "debug_info.json"
 
@@ -110,6 +111,25 @@ def package_functions(model: MilModel, interfaces: Mapping[str, Interface]) -> P
     """
     methods = {name: interface.to_json() for name, interface in interfaces.items()}
     return _package(model, {"methods": methods}, None)
+
+
+def with_compiled(package: Package, model: Directory) -> Package:
+    """Return a package that holds a compiled model in place of the one to compile.
+
+    Args:
+        package: The package.
+        model: The folder of the compiled model; its files must outlive the result.
+    """
+    tree = Directory.from_mapping(COMPILED_NAME, model.children)
+    identifier = f"executorch_{_digest(tree.walk())}"
+    metadata = json.loads(bytes(package.directory.read(METADATA_NAME)))
+    children = {
+        **package.directory.children,
+        COMPILED_NAME: tree,
+        METADATA_NAME: encode_json({**metadata, "identifier": identifier}),
+    }
+    del children[MODEL_NAME]
+    return Package(Directory.from_mapping(ROOT_NAME, children), identifier, package.handles)
 
 
 def read_interface(description: Any) -> Interface:

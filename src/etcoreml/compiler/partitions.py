@@ -16,11 +16,12 @@ from torch.export import ExportedProgram
 
 from etcoreml.blob import write_blob
 from etcoreml.compiler.alike import Lowered, reused
+from etcoreml.compiler.apple_compiler import stored
 from etcoreml.compiler.blame import Culprit, culprit
 from etcoreml.compiler.convert import converted
 from etcoreml.compiler.package import package_model
-from etcoreml.compiler.specs import Options, decode_options
 from etcoreml.compiler.resolution import tell_target
+from etcoreml.compiler.specs import Options, decode_options
 from etcoreml.errors import LowerError
 
 _RESULTS: ContextVar[list[Lowered] | None] = ContextVar("_RESULTS", default=None)
@@ -82,6 +83,7 @@ def lower(program: ExportedProgram, compile_specs: Sequence[CompileSpec]) -> Pre
 
     Raises:
         CompileSpecError: An option is unknown, or cannot be honoured here.
+        CompilerError: A compiled model was asked for, and Apple's compiler is missing or failed.
         LowerError: The partition could not be converted.
     """
     results = _RESULTS.get()

@@ -21,16 +21,17 @@ from torch.fx import Node
 from torch.fx.passes.infra.partitioner import CapabilityBasedPartitioner, Partition
 from torch.fx.passes.operator_support import OperatorSupportBase
 
+from etcoreml.compiler.apple_compiler import compiler_command
 from etcoreml.compiler.backend import CoreMLBackend
 from etcoreml.compiler.blame import Culprit
 from etcoreml.compiler.decompositions import is_taken_whole
 from etcoreml.compiler.names import has_out_variant
 from etcoreml.compiler.resolution import OwnedSpecs, claim, frames
-from etcoreml.compiler.specs import decode_options
+from etcoreml.compiler.specs import ModelType, decode_options
 from etcoreml.compiler.trial import why_not_convertible
 from etcoreml.errors import FullGraphError, PartitionOptionError
-from etcoreml.partition.buffers import claim_buffers, initial_values
 from etcoreml.partition.bounds import GivenBounds
+from etcoreml.partition.buffers import claim_buffers, initial_values
 from etcoreml.partition.dialect import make_acceptable, refused_ops
 from etcoreml.partition.doubt import is_doubtful
 from etcoreml.partition.interface import constant_names, offences, wide_constants
@@ -67,6 +68,7 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
 
     Raises:
         CompileSpecError: A compile spec is unknown or has an unknown value.
+        CompilerError: A compiled model is asked for, and there is no compiler.
         PartitionOptionError: Options contradict each other, or a name cannot be an op's.
     """
 
@@ -100,13 +102,15 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
         self._programs = 0
         self._warned: set[str] = set()
         self._not_zero: frozenset[str] = frozenset()
+        self._bounds = GivenBounds()
         # ExecuTorch asks four times about every program.
         self._kept: MutableMapping[ExportedProgram, list[torch._ops.OpOverload]] = (
             WeakKeyDictionary()
-        self._bounds = GivenBounds()
         )
 
     def _check_options(self) -> None:
+        if self._options.model_type is ModelType.COMPILED_MODEL:
+            compiler_command()
         for name in self.skip_ops_for_coreml_delegation:
             if not isinstance(name, str) or not _OP_NAME.fullmatch(name.lower()):
                 what = "partitioner: skip_ops_for_coreml_delegation holds something else than an op"
@@ -146,12 +150,12 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
         if ep not in self._kept:
             # ExecuTorch asks when the program is functional and before it checks the ops.
             make_acceptable(ep)
+            self._bounds.remember(ep)
             self._kept[ep] = self._ops_to_keep(ep)
         kept, refused = self._kept[ep], refused_ops(ep)
         if not refused:
             return list(kept), None
         # With a filter, ExecuTorch lets the ops through that it has no decomposition for.
-            self._bounds.remember(ep)
         kept = [op for op in kept if torch.Tag.core not in op.tags and op not in refused]
         return [*kept, *refused], _every_node
 
@@ -204,12 +208,12 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
             BackendConflictError, FullGraphError: As ``partition``.
         """
         claim(CoreMLBackend)
+        self._bounds.restore(exported_program)
         _warn_of_decomposed_workflow()
         _LOGGER.info("choosing among %d nodes", len(exported_program.graph.nodes))
         reasons, partitions = self._propose(exported_program, why_left_out)
         tags = {}
         for partition in partitions:
-        self._bounds.restore(exported_program)
             tag = f"tag{partition.id}"
             tags[tag] = self.delegation_spec
             for node in partition.nodes:
