@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import etcoreml
 from etcoreml.blob import Directory, read_blob, read_reference
 from etcoreml.compiler import MULTIMETHOD_WEIGHT_SHARING_STRATEGY, CoreMLBackend
-from etcoreml.errors import CompileSpecError, DeploymentTargetError, LowerError
+from etcoreml.errors import CompileSpecError, DeploymentTargetError
 from etcoreml.imports import quiet_imports
 from etcoreml.mil.ct import coremltools
 from etcoreml.partition import CoreMLPartitioner
@@ -108,9 +108,45 @@ def test_disabled_is_the_default(strategy: Sharing | None) -> None:
         assert "inputNames" in json.loads(bytes(tree.read("metadata.json")))
 
 
-def test_different_numbers_of_partitions() -> None:
-    with pytest.raises(LowerError, match=r"prefill: 1, decode: 2(.|\n)*DISABLED"):
-        lowered([partitioner(Sharing.POSITIONAL)], islands=True)
+def test_different_numbers_of_partitions_fall_back(caplog: pytest.LogCaptureFixture) -> None:
+    """Oracle: eager."""
+    linear, edge = lowered([partitioner(Sharing.POSITIONAL)], islands=True)
+    assert "1 in prefill, 2 in decode: the weights of prefill and decode" in caplog.text
+    program = etcoreml.load(bytes(edge.to_executorch().buffer))
+    x = torch.randn(1, 64)
+    torch.testing.assert_close(
+        program.run("decode", (x,))[0], torch.acosh((linear(x) * 3).abs() + 2) + 1
+    )
+    x = torch.randn(5, 64)
+    torch.testing.assert_close(program.run("prefill", (x,))[0], linear(x) * 2)
+
+
+def test_methods_with_equally_many_partitions_still_share(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    linear = nn.Linear(64, 64)
+    programs = {
+        "first": torch.export.export(Shared(linear, 2.0), (torch.randn(5, 64),)),
+        "islands": torch.export.export(Shared(linear, 3.0, True), (torch.randn(1, 64),)),
+        "last": torch.export.export(Shared(linear, 4.0), (torch.randn(2, 64),)),
+    }
+    edge = to_edge_transform_and_lower(programs, partitioner=[partitioner(Sharing.POSITIONAL)])
+    keys = [read_reference(delegate(edge, each).processed_bytes).key for each in ("first", "last")]
+    assert keys[0] == keys[1]
+    assert "the weights of islands are stored apart" in caplog.text
+    program = etcoreml.load(bytes(edge.to_executorch().buffer))
+    x = torch.randn(2, 64)
+    torch.testing.assert_close(program.run("last", (x,))[0], linear(x) * 4)
+
+
+def test_debug_handles_are_those_of_each_method_alone() -> None:
+    """Oracle: the methods lowered apart."""
+    _, joined = lowered([partitioner(Sharing.POSITIONAL)])
+    _, apart = lowered([partitioner(Sharing.DISABLED)])
+    for method in ("prefill", "decode"):
+        handles = delegate(joined, method).meta["debug_handle_map"]
+        assert handles
+        assert handles == delegate(apart, method).meta["debug_handle_map"]
 
 
 def test_functions_need_ios18() -> None:

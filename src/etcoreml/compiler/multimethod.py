@@ -8,6 +8,7 @@ model with a function per method; coremltools stores equal constants of the func
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Mapping, Sequence
 
 from executorch.exir._serialize._named_data_store import NamedDataStore
@@ -16,16 +17,20 @@ from executorch.exir.backend.compile_spec_schema import CompileSpec
 from torch.export import ExportedProgram
 
 from etcoreml.blob import Reference, write_blob, write_reference
+from etcoreml.compiler.apple_compiler import stored
 from etcoreml.compiler.convert import combined, converted
-from etcoreml.compiler.package import package_functions, read_interface
-from etcoreml.compiler.partitions import unconverted
+from etcoreml.compiler.package import Handles, kept_handles, package_functions, read_interface
+from etcoreml.compiler.partitions import lower_each, unconverted
+from etcoreml.compiler.resolution import tell_target
 from etcoreml.compiler.specs import (
     COMPILE_SPEC_KEYS,
     MULTIMETHOD_WEIGHT_SHARING_STRATEGY,
     decode,
     decode_options,
 )
-from etcoreml.errors import CompileSpecError, LowerError
+from etcoreml.errors import CompileSpecError
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def shares_weights(compile_specs: Mapping[str, Sequence[Sequence[CompileSpec]]]) -> bool:
@@ -57,60 +62,84 @@ def preprocess_shared(
     edge_programs: Mapping[str, Sequence[ExportedProgram]],
     compile_specs: Mapping[str, Sequence[Sequence[CompileSpec]]],
 ) -> dict[str, list[PreprocessResult]]:
-    """Lower all methods, the n-th partitions together.
+    """Lower all methods, the n-th partitions of methods with equally many together.
+
+    A method that no other matches is lowered on its own, which is logged.
 
     Args:
         edge_programs: Method name to its partitions.
         compile_specs: Method name to the options of each partition.
 
     Raises:
-        LowerError: The methods have different numbers of partitions.
         Unconverted: A partition failed to convert.
     """
     methods = {name: programs for name, programs in edge_programs.items() if programs}
-    counts = {name: len(programs) for name, programs in methods.items()}
-    if len(set(counts.values())) > 1:
-        what = "lowering: POSITIONAL weight sharing needs the same number of partitions per method"
-        raise LowerError(
-            what,
-            found=", ".join(f"{name}: {count}" for name, count in counts.items()),
-            hint="Use MULTIMETHOD_WEIGHT_SHARING_STRATEGY.DISABLED to lower each on its own.",
+    alone: list[str] = []
+    results: dict[str, list[PreprocessResult]] = {name: [] for name in edge_programs}
+    for count in dict.fromkeys(map(len, methods.values())):
+        group = {name: each for name, each in methods.items() if len(each) == count}
+        specs = {name: compile_specs[name] for name in group}
+        if len(group) == 1:
+            alone += group
+            results |= lower_each(group, specs)
+        else:
+            results |= _join(group, specs)
+    if alone:
+        _LOGGER.warning(
+            "POSITIONAL weight sharing joins methods with equally many partitions, and there are "
+            "%s: the weights of %s are stored apart",
+            ", ".join(f"{len(each)} in {name}" for name, each in methods.items()),
+            " and ".join(alone),
         )
+    return results
+
+
+def _join(
+    methods: Mapping[str, Sequence[ExportedProgram]],
+    compile_specs: Mapping[str, Sequence[Sequence[CompileSpec]]],
+) -> dict[str, list[PreprocessResult]]:
+    """Lower methods with equally many partitions, the n-th of each together."""
     store = NamedDataStore()
-    keys = []
-    for index in range(next(iter(counts.values()))):
+    joined = []
+    for index in range(len(next(iter(methods.values())))):
         each = {name: programs[index] for name, programs in methods.items()}
         specs = {name: compile_specs[name][index] for name in methods}
-        key, blob = _lower_together(each, specs)
+        key, blob, handles = _lower_together(each, specs)
         store.add_named_data(key, blob)
-        keys.append(key)
+        joined.append((key, handles))
     shared = store.get_named_data_store_output()
-    results: dict[str, list[PreprocessResult]] = {name: [] for name in edge_programs}
-    for name in methods:
-        results[name] = [_reference(key, name, shared) for key in keys]
-    return results
+    return {
+        name: [
+            PreprocessResult(
+                processed_bytes=write_reference(Reference(key, name)),
+                debug_handle_map=dict(handles[name]),
+                data_store_output=shared,
+            )
+            for key, handles in joined
+        ]
+        for name in methods
+    }
 
 
 def _lower_together(
     programs: Mapping[str, ExportedProgram], compile_specs: Mapping[str, Sequence[CompileSpec]]
-) -> tuple[str, bytes]:
-    """Return the named-data key and the blob of a model with a function per method."""
+) -> tuple[str, bytes, dict[str, Handles]]:
+    """Return the named-data key, blob and debug handles of a model with a function per method."""
     with contextlib.ExitStack() as stack:
         options = {name: decode_options(specs) for name, specs in compile_specs.items()}
         models = {}
+        handles: dict[str, Handles] = {}
         for name, program in programs.items():
             with unconverted(name, program, options[name]):
-                models[name], _ = stack.enter_context(converted(program, options[name]))
+                models[name], info = stack.enter_context(converted(program, options[name]))
+                handles[name] = info.handles
         interfaces = {
             name: read_interface(model.spec.description) for name, model in models.items()
         }
         model = stack.enter_context(combined(models, options.values()))
-        package = package_functions(model, interfaces)
-        return f"coreml_{package.identifier}", write_blob(package.directory)
-
-
-def _reference(key: str, method: str, shared: object) -> PreprocessResult:
-    """Return a delegate that stands for one function of a stored model."""
-    return PreprocessResult(
-        processed_bytes=write_reference(Reference(key, method)), data_store_output=shared
-    )
+        for each in compile_specs.values():
+            tell_target(each, model.spec.specificationVersion)
+        exact = {name: kept_handles(model, name, each) for name, each in handles.items()}
+        model_type = next(iter(options.values())).model_type
+        package = stack.enter_context(stored(package_functions(model, interfaces), model_type))
+        return f"coreml_{package.identifier}", write_blob(package.directory), exact

@@ -177,6 +177,20 @@ def read_handles(program: Any) -> dict[str, tuple[int, ...]]:
     return handles
 
 
+def kept_handles(model: MilModel, function: str, handles: Handles) -> Handles:
+    """Return the debug handles whose operation a function of a joined model still has.
+
+    Args:
+        model: The joined model.
+        function: Name of the function.
+        handles: Debug symbol to debug handles, from before the model was joined.
+    """
+    block = model.spec.mlProgram.functions[function]
+    operations = block.block_specializations[block.opset].operations
+    symbols = {f"{op.outputs[0].name}:{op.type}" for op in operations if op.outputs}
+    return {symbol: each for symbol, each in handles.items() if symbol in symbols}
+
+
 def _operations(program: Any) -> Iterator[tuple[str, Any, str]]:
     """Yield function name, operation and first output's name of the top-level operations."""
     for name, function in program.functions.items():
