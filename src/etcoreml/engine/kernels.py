@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import hashlib
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +46,9 @@ _TABLE = 16
 
 LARGEST_LSTM_BATCH = 4
 """As ``kFewRows`` there."""
+
+_PANELS: weakref.WeakValueDictionary[str, Array] = weakref.WeakValueDictionary()
+"""What `_stored` made, for as long as a constant of OpenVINO reads it."""
 
 _INDEX_BITS = 4
 _BYTE_BITS = 8
@@ -153,7 +158,7 @@ def pack_half(weight: Array) -> Packed | None:
     """
     if weight.ndim != _MATRIX or weight.dtype != np.float16 or weight.size < _SMALLEST:
         return None
-    return Packed(weight.shape[0], weight.shape[1], _bytes(_panels(weight)))
+    return Packed(weight.shape[0], weight.shape[1], _stored(weight))
 
 
 def pack_table(indices: Constant, tables: Array) -> Packed | None:
@@ -214,7 +219,7 @@ def pack_blocks(data: Constant, scale: Array, offset: Array | None, rounds: bool
             zeros = np.zeros_like(factors) if offsets is None else offsets
             offsets = np.subtract(zeros, 128, dtype=np.float32)
         blocks = Blocks(factors, size, offsets, rounds=rounds)
-        return Packed(rows, columns, _bytes(_panels(numbers)), blocks)
+        return Packed(rows, columns, _stored(numbers), blocks)
     # The bit pattern is the index, so the negative numbers come last.
     first = -_TABLE // 2 if type_.dtype.name == "int4" else 0
     table = np.roll(np.arange(first, first + _TABLE, dtype=np.float32), first)
@@ -242,7 +247,17 @@ def _panels(units: Array) -> Array:
     return np.ascontiguousarray(units.reshape(count, _PANEL, columns).swapaxes(1, 2))
 
 
-def _bytes(panels: Array) -> Array:
+def _stored(units: Array) -> Array:
+    """Return a matrix as bytes of panels, once for all compiled functions that have it at a time.
+
+    The functions of one model share weights, e.g. that which reads a prompt and that which decodes.
+    """
+    content = hashlib.sha256(np.ascontiguousarray(units).data.cast("B")).hexdigest()
+    key = f"{units.dtype} {units.shape} {content}"
+    panels = _PANELS.get(key)
+    if panels is None:
+        panels = _panels(units)
+        _PANELS[key] = panels
     return panels.view(np.uint8).reshape(len(panels), -1)
 
 
@@ -259,7 +274,7 @@ def _words(indices: Constant) -> Array:
         padded = np.zeros((rows, -(-columns // _WORD) * _WORD), np.uint8)
         padded[:, :columns] = indices.unpack().view(np.uint8) & (_TABLE - 1)
         halves = padded[:, 0::2] | padded[:, 1::2] << _INDEX_BITS
-    return _bytes(_panels(halves.view(np.uint32)))
+    return _stored(halves.view(np.uint32))
 
 
 def linear(x: Output, weight: Packed, bias: Output | None) -> Any:
