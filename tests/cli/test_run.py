@@ -19,6 +19,7 @@ import etcoreml
 from etcoreml.cli import timed
 from etcoreml.cli.inputs import random_inputs, read_inputs
 from etcoreml.errors import UsageError
+from etcoreml.runtime import delegate
 from tests.cli import models
 from tests.cli.conftest import Cli
 from tests.lowering import lower
@@ -277,7 +278,7 @@ def test_numbers_are_read_from_rank_0(tmp_path: Path) -> None:
         (("{net}", "--iterations", "0"), "--iterations"),
         (("{net}", "--warmup", "-1"), "--warmup"),
         (("{net}", "--numerics", "faithful"), "--numerics does not apply to"),
-        (("{net}", "--compute-unit", "all"), "found a .pte; expected a Core ML model"),
+        (("{net}", "--threads", "1"), "found a .pte; expected a Core ML model"),
         (("{net}", "--input", "x={net}"), "found .pte; expected .npy, .pt, .png or .jpg"),
     ],
 )
@@ -288,6 +289,23 @@ def test_usage_is_checked_first(
     assert outcome.code == 2
     assert message in outcome.stderr
     assert "Loading" not in outcome.stderr
+
+
+@pytest.mark.parametrize("unit", [None, "cpu_only"])
+def test_compute_unit(
+    cli: Cli, net_path: Path, monkeypatch: pytest.MonkeyPatch, unit: str | None
+) -> None:
+    """Oracle: what the delegate asks the engine for."""
+    asked = []
+    compile_function = delegate.compile_function
+
+    def recorded(program: Any, **options: Any) -> Any:
+        asked.append(options["compute_unit"])
+        return compile_function(program, **options)
+
+    monkeypatch.setattr(delegate, "compile_function", recorded)
+    assert cli("run", net_path, *(() if unit is None else ("--compute-unit", unit))).code == 0
+    assert asked == [unit or "all"]
 
 
 def test_damaged_programs(cli: Cli, net_path: Path, tmp_path: Path) -> None:

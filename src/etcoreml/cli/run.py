@@ -48,7 +48,7 @@ def run(
     ] = None,
     compute_unit: Annotated[
         ComputeUnit | None,
-        typer.Option(help="Where a Core ML model may run.", show_default="all"),
+        typer.Option(help="Where it may run.", show_default="all; what a .pte was exported with"),
     ] = None,
     numerics: Annotated[
         Numerics | None,
@@ -95,7 +95,6 @@ def run(
     of_a_pte: dict[str, object] = {"--method": method}
     of_core_ml: dict[str, object] = {
         "--function": function,
-        "--compute-unit": compute_unit,
         "--numerics": numerics,
         "--threads": threads,
         "--steps": steps,
@@ -135,7 +134,9 @@ def run(
 
         method = method or "forward"
         unnamed = _unnamed(files)
-        outputs, times_ms, where = run_program(model, unnamed, method=method, **common)
+        outputs, times_ms, where = run_program(
+            model, unnamed, method=method, compute_unit=compute_unit, **common
+        )
         callee, details = f"{method}()", {"method": method}
     from etcoreml.cli.run_report import Result, as_arrays, report
 

@@ -18,6 +18,7 @@ def run_program(
     inputs: Sequence[Path],
     *,
     method: str,
+    compute_unit: str | None,
     mean: float,
     std: float,
     seed: int,
@@ -30,6 +31,7 @@ def run_program(
         model: The .pte.
         inputs: A file for each input, in order; none for random ones.
         method: Its name.
+        compute_unit: Where its delegates run; None for what it was lowered with.
         mean: Subtracted from a picture's pixels, in units of 0 to 255.
         std: A picture's pixels are divided by it.
         seed: Of random inputs.
@@ -49,7 +51,7 @@ def run_program(
         import etcoreml.runtime.program
 
         _start_threads()
-    program = etcoreml.load(model)
+    program = etcoreml.load(model, compute_unit=compute_unit)
     if method not in program.methods:
         raise UsageError(f"'{model}' has no method '{method}'", expected=", ".join(program.methods))
     signature = [(info.shape, info.dtype) for info in program.methods[method].inputs]
