@@ -122,7 +122,7 @@ CASES = [
     Case("float64 in", lambda x: x * 2, (normal(2, 3).double(),)),
     Case("int32 in", lambda x: x * 2, (whole(2, 3).int(),)),
     Case("bool in", lambda x: ~x, (normal(2, 3) > 0,)),
-    Case("float16 in", lambda x: x * 2, (normal(2, 3).half(),), "iOS16"),
+    Case("float16 in", lambda x: x * 2, (normal(2, 3).half(),), "iOS16", ct.target.iOS15),
     Case("float16 at iOS16", lambda x: x * 2, (normal(2, 3).half(),), None, ct.target.iOS16),
     Case("rank 6 out", lambda x: x.view(1, 2, 1, 2, 1, 3), (normal(2, 2, 3),), RANK),
     Case("rank 6 in", lambda x: x.sum(0), (normal(1, 2, 1, 2, 1, 3),), RANK),

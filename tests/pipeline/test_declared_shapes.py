@@ -49,6 +49,15 @@ def test_batch_and_sequence_in_range(ranges: etcoreml.Program, batch: int, seque
     torch.testing.assert_close(ranges.forward(x, y)[0], x @ y)
 
 
+def test_a_size_of_one_where_executorch_renames_the_input() -> None:
+    """Oracle: eager."""
+    module = nn.AvgPool2d(3)  # whose input is called input, a builtin of Python
+    shapes = ({0: Dim("batch", min=1, max=4)},)
+    program = etcoreml.load(lower(module, (torch.randn(2, 3, 9, 9),), dynamic_shapes=shapes))
+    x = torch.randn(1, 3, 9, 9)
+    torch.testing.assert_close(program.forward(x)[0], module(x))
+
+
 def test_below_the_range(ranges: etcoreml.Program) -> None:
     with pytest.raises(ShapeError, match=r"found \(1, 3, 3\); expected \(1 to 4, 4 to 64, 3\)"):
         ranges.forward(torch.randn(1, 3, 3), torch.randn(1, 3, 3))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch.export import ExportedProgram
 from torch.utils._sympy.value_ranges import ValueRanges
 
-_Inputs = tuple[tuple[str, str], ...]
+_Inputs = tuple[str, ...]
 
 
 class GivenBounds:
@@ -37,10 +37,10 @@ class GivenBounds:
 
 
 def _inputs(program: ExportedProgram) -> _Inputs:
-    """Return what tells programs apart: names and symbolic shapes of the inputs."""
+    """Return what tells programs apart: the symbolic shapes of the inputs; names may change."""
     wanted = set(program.graph_signature.user_inputs)
     return tuple(
-        (node.name, str(getattr(node.meta.get("val"), "shape", None)))
+        str(getattr(node.meta.get("val"), "shape", None))
         for node in program.graph.nodes
         if node.op == "placeholder" and node.name in wanted
     )
