@@ -29,6 +29,7 @@ from etcoreml.compiler.package import DebugInfo, read_debug_info, read_handles
 from etcoreml.compiler.quiet import VERBOSE_VARIABLE, quiet
 from etcoreml.compiler.rewrites import fill_defaults
 from etcoreml.compiler.scratch import scratch
+from etcoreml.compiler.shortcuts import shortcuts
 from etcoreml.compiler.specs import Options
 from etcoreml.compiler.torch_ops import own_converters
 from etcoreml.errors import CompileSpecError, DeploymentTargetError, EtCoreMLError, LowerError
@@ -99,7 +100,7 @@ def _converted(program: ExportedProgram, options: Options) -> Iterator[tuple[Mil
     if expand(program.graph):
         program.graph.eliminate_dead_code()
     fill_defaults(program)
-    with _CONVERSION, scratch() as directory, own_converters(), quiet():
+    with _CONVERSION, scratch() as directory, own_converters(), quiet(), shortcuts():
         with _garbage(), _translated(options, program.graph, names):
             weights = directory / "weights"
             weights.mkdir()

@@ -1,0 +1,54 @@
+"""Steps of coremltools that change nothing, left out while we convert.
+
+Two of them cost a fifth of its passes. At the end of every ``with block``, some hundred times for
+a model, each variable is told which ``constexpr`` ops it is computed from, also where there are
+none. And the pass that moves transposes writes the whole program as text for a log that nobody
+reads. The results are the same, so that other threads that use coremltools meanwhile notice
+nothing.
+
+Source: coremltools 9.0 ``converters/mil/mil/block.py``, ``passes/defs/optimize_repeat_ops.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from etcoreml.mil.ct import coremltools
+
+ct = coremltools()
+mil = ct.converters.mil.mil
+Block, Function = mil.block.Block, mil.block.Function
+
+_propagate = Block._propagate_nonreplaceable_vars
+
+
+@contextlib.contextmanager
+def shortcuts() -> Iterator[None]:
+    """Take the shortcuts for the duration of the block. Conversions are one at a time anyway."""
+    with contextlib.ExitStack() as stack:
+        _replace(stack, Block, "_propagate_nonreplaceable_vars", _propagate_if_any)
+        if not logging.getLogger(ct.__name__).isEnabledFor(logging.DEBUG):
+            _replace(stack, Function, "__str__", lambda function: str(function.name))
+        yield
+
+
+def _replace(stack: contextlib.ExitStack, owner: type, name: str, method: Any) -> None:
+    stack.callback(setattr, owner, name, getattr(owner, name))
+    setattr(owner, name, method)
+
+
+def _propagate_if_any(block: Any) -> None:
+    """Do what coremltools does where it can matter: nothing comes of nothing."""
+    if block.outer_op is not None or any(map(_may_matter, block.operations)):
+        _propagate(block)
+
+
+def _may_matter(op: Any) -> bool:
+    return (
+        op.op_type.startswith("constexpr_")
+        or bool(op.blocks)
+        or any(each.nonreplaceable_vars_upstream for each in op.outputs or ())
+    )
