@@ -13,11 +13,11 @@ import torch
 from torch._subclasses import FakeTensor
 from torch.export import ExportedProgram
 from torch.fx import Node
-from torch.fx.passes.infra.partitioner import Partition
 from torch.utils._python_dispatch import _disable_current_modes
 
 from etcoreml.compiler.names import op_name
 from etcoreml.mil.ct import coremltools
+from etcoreml.partition.grouping import Partition
 from etcoreml.partition.support import Setting
 
 ct = coremltools()

@@ -18,8 +18,6 @@ from executorch.exir.backend.partitioner import DelegationSpec, Partitioner, Par
 from executorch.exir.backend.utils import tag_constant_data
 from torch.export import ExportedProgram
 from torch.fx import Node
-from torch.fx.passes.infra.partitioner import CapabilityBasedPartitioner, Partition
-from torch.fx.passes.operator_support import OperatorSupportBase
 
 from etcoreml.compiler.apple_compiler import compiler_command
 from etcoreml.compiler.backend import CoreMLBackend
@@ -34,6 +32,7 @@ from etcoreml.partition.bounds import GivenBounds
 from etcoreml.partition.buffers import claim_buffers, initial_values
 from etcoreml.partition.dialect import make_acceptable, refused_ops
 from etcoreml.partition.doubt import is_doubtful
+from etcoreml.partition.grouping import Partition, group
 from etcoreml.partition.interface import constant_names, offences, wide_constants
 from etcoreml.partition.kernels import missing_kernels
 from etcoreml.partition.newer_target import NewerTarget
@@ -265,10 +264,7 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
     ) -> list[Partition]:
         """Group the nodes without a reason; nodes that fit no delegate get theirs."""
         while True:
-            partitioner = CapabilityBasedPartitioner(
-                program.graph_module, _Support(reasons), allows_single_node_partition=True
-            )
-            partitions: list[Partition] = partitioner.propose_partitions()
+            partitions = group(program.graph, outside=reasons)
             found = dict(offences(program, partitions, setting))
             if not found:
                 return partitions
@@ -319,16 +315,6 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
             # No error: an app may link kernels of its own.
             self._warned.add(missing)
             _LOGGER.warning("%s", missing)
-
-
-class _Support(OperatorSupportBase):  # type: ignore[misc] # torch is untyped
-    """What torch's partitioner asks: is a node among those that go in?"""
-
-    def __init__(self, reasons: dict[Node, str]) -> None:
-        self._reasons = reasons
-
-    def is_node_supported(self, submodules: object, node: Node) -> bool:
-        return node not in self._reasons
 
 
 def _every_node(node: Node) -> bool:
