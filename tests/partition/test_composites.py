@@ -1,0 +1,116 @@
+"""Programs that are quick to decompose: the same programs as torch's, and shortcuts that end.
+
+Oracle: torch without them.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+
+import pytest
+import torch
+from torch._export.utils import _collect_all_valid_cia_ops
+from torch._ops import OperatorBase
+from torch.export import ExportedProgram, decomp_utils, default_decompositions, exported_program
+
+from etcoreml.partition.composites import hurried
+from tests.call import Call
+
+torch.library.define("etcoreml_test::twice", "(Tensor x) -> Tensor")
+torch.library.impl("etcoreml_test::twice", "CompositeImplicitAutograd", lambda x: x + x)
+
+
+@pytest.fixture
+def program() -> ExportedProgram:
+    def function(x: torch.Tensor) -> torch.Tensor:
+        y = torch.nn.functional.gelu(x.clone().mul_(2).reshape(2, 8).flatten())
+        return torch.einsum("ij,jk->ik", y.view(4, 4), x) + torch.ops.etcoreml_test.twice(x)
+
+    return torch.export.export(Call(function), (torch.randn(4, 4),))
+
+
+def replaced() -> bool:
+    methods = (
+        decomp_utils._collect_all_valid_cia_ops,
+        exported_program._collect_all_valid_cia_ops,
+        OperatorBase.py_impl,
+    )
+    ours = {each.__module__ == "etcoreml.partition.composites" for each in methods}
+    assert len(ours) == 1
+    return ours.pop()
+
+
+def kernels() -> dict[str, dict[object, object]]:
+    """Return the kernels that torch's own composite ops have in Python."""
+    return {str(op): dict(op.py_kernels) for op in _collect_all_valid_cia_ops()}
+
+
+@pytest.mark.parametrize("table", [dict, default_decompositions])
+def test_decomposes_as_torch_does(program: ExportedProgram, table: type) -> None:
+    expected = program.run_decompositions(table())
+    before = kernels()
+    found = hurried(program).run_decompositions(table())
+    assert kernels() == before
+    assert str(found.graph) == str(expected.graph)
+    assert found.graph_signature == expected.graph_signature
+
+
+def test_the_composite_ops_are_torchs(program: ExportedProgram) -> None:
+    lowered = hurried(program)
+    assert exported_program._collect_all_valid_cia_ops() == _collect_all_valid_cia_ops()
+    assert torch.ops.etcoreml_test.twice.default in decomp_utils._collect_all_valid_cia_ops()
+    del lowered
+
+
+def test_kernels_are_entered_as_torch_does(program: ExportedProgram) -> None:
+    lowered = hurried(program)
+    op = torch.ops.aten.einsum.default
+    before = dict(op.py_kernels)
+    try:
+        op.py_impl(torch._C.DispatchKey.AutogradMeta)(print)
+        assert op.py_kernels[torch._C.DispatchKey.AutogradMeta] is print
+        with pytest.raises(RuntimeError, match="override"):
+            op.py_impl(torch._C.DispatchKey.AutogradMeta)(print)
+        with pytest.raises(AssertionError, match="register a mode"):
+            op.py_impl(torch._C.DispatchKey.Python)(print)
+    finally:
+        op.py_kernels.clear()
+        op.py_kernels.update(before)
+        op._dispatch_cache.clear()
+    del lowered
+
+
+def test_they_hold_as_long_as_a_program(program: ExportedProgram) -> None:
+    gc.collect()
+    assert not replaced()
+    first = hurried(program)
+    second = first.run_decompositions({})
+    del first
+    gc.collect()
+    assert replaced()
+    del second
+    gc.collect()
+    assert not replaced()
+
+
+def test_programs_of_several_threads(program: ExportedProgram) -> None:
+    gc.collect()
+
+    def make() -> None:
+        for _ in range(50):
+            hurried(program)
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    gc.collect()
+    assert not replaced()
+
+
+def test_other_kinds_of_programs_stay(program: ExportedProgram) -> None:
+    kept = hurried(program)
+    assert hurried(kept) is kept
+    assert isinstance(kept, ExportedProgram)
