@@ -1,8 +1,9 @@
 """What lowering costs, beside executorch's own Core ML backend.
 
 ``python -m benchmarks.lowering [NETWORK ...]`` prints a table and writes
-``bench-out/lowering.json``. Each measurement is a process of its own with one torch thread, the
-backends taking turns; figures are CPU seconds (user and system, all threads), medians of five.
+``bench-out/lowering.json``; ``--publish`` also docs/lowering-cost.md. Each measurement is a process
+of its own with one torch thread, the backends taking turns; figures are CPU seconds (user and
+system, all threads), medians of five.
 """
 
 from __future__ import annotations
@@ -10,22 +11,26 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import re
 import statistics
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import machine
 
 OUTPUT = Path("bench-out/lowering.json")
+PAGE = Path("docs/lowering-cost.md")
 ROUNDS = 5
 BACKENDS = {"ours": "etcoreml", "upstream": "executorch.backends.apple.coreml"}
 _STATUS = Path("/proc/self/status")
+_HEAVY = 10_000_000
+"""Weights of so many bytes dominate the memory a lowering takes."""
 
 
 def _bert_base() -> tuple[Any, tuple[Any, ...]]:
@@ -71,6 +76,10 @@ LIMITS = {
     ("400 x (Linear + ReLU)", "total_s"): 0.7,
 }
 """At most so many times what upstream needs."""
+ONE_OP_S = 0.35
+"""At most so many CPU seconds for a network of one op."""
+MEMORY = 2.2
+"""At most so many times the fp32 weights, of memory above what was in use before."""
 
 
 def measure_here(network: str, backend: str) -> dict[str, float]:
@@ -150,37 +159,86 @@ def compare(network: str, rounds: int) -> dict[str, dict[str, float]]:
     }
 
 
-def main(names: list[str] | None = None, rounds: int = ROUNDS) -> None:
-    """Measure, print and write."""
-    print(f"{'CPU seconds, ours / upstream':<28}{'lowering':>22}{'Core ML part':>26}{'peak':>18}")
+def main(names: list[str] | None = None, rounds: int = ROUNDS, *, publish: bool = False) -> None:
+    """Measure, print and write.
+
+    Args:
+        names: Networks; all of them unless given.
+        rounds: Measurements of each backend.
+        publish: Write the table to docs/lowering-cost.md too.
+    """
+    load = os.getloadavg()[0]
     results = {}
     for name in names or NETWORKS:
-        result = results[name] = compare(name, rounds)
-        print(f"{name:<28}", end="")
-        for key in ("total_s", "core_ml_s"):
-            ours, theirs = (result[backend][key] for backend in BACKENDS)
-            text = f"{ours:.2f} / {theirs:.2f} = {ours / theirs:.2f}"
-            limit = LIMITS.get((name, key))
-            print(f"{text + (f' (<= {limit})' if limit else ''):>26}", end="")
-        peaks = (
-            row["peak_nbytes"] / row["weights_nbytes"]
-            for row in result.values()
-            if row["weights_nbytes"]
-        )
-        print("   " + " / ".join(f"{each:.2f}x" for each in peaks), flush=True)
+        results[name] = compare(name, rounds)
+        print(" | ".join(_row(name, results[name])), flush=True)
     OUTPUT.parent.mkdir(exist_ok=True)
-    document = {"machine": machine(), "rounds": rounds, "networks": results}
+    document = {"machine": machine(), "load": load, "rounds": rounds, "networks": results}
     OUTPUT.write_text(json.dumps(document, indent=2) + "\n")
     print(f"written: {OUTPUT}")
+    if publish:
+        PAGE.write_text(render(document))
+        print(f"written: {PAGE}")
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """Return a document as a page of Markdown, with how far each goal is met."""
+    about = document["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    header = ("", "lowering, CPU s", "Core ML part, CPU s", "peak memory / fp32 weights")
+    rows = [header, ("---", "---:", "---:", "---:")]
+    rows += [_row(name, result) for name, result in document["networks"].items()]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return f"""# What lowering costs, beside executorch's own Core ML backend
+
+Written by `make bench-lowering`, see benchmarks/lowering.py: ours / executorch's = ratio, medians
+of {document["rounds"]} processes each, which take turns, with the goal in parentheses. Lowering is
+`to_edge_transform_and_lower`; the Core ML part is what it spends in the backend.
+
+{about["processor"]}, {about["cores"]} cores, Python {about["python"]};
+{versions}.
+Load average before: {document["load"]:.1f}.
+
+{table}
+"""
+
+
+def _row(name: str, result: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
+    cells = [name]
+    for key in ("total_s", "core_ml_s"):
+        ours, theirs = (result[backend][key] for backend in BACKENDS)
+        text = f"{ours:.2f} / {theirs:.2f} = {ours / theirs:.2f}"
+        limit = LIMITS.get((name, key))
+        goals = [_met(ours / theirs, limit, "x")] if limit else []
+        if (name, key) == ("one op", "total_s"):
+            goals.append(_met(ours, ONE_OP_S, " s"))
+        cells.append(" ".join([text, *goals]))
+    peaks = [
+        row["peak_nbytes"] / row["weights_nbytes"]
+        for row in result.values()
+        if row["weights_nbytes"] >= _HEAVY
+    ]
+    text = " / ".join(f"{each:.2f}" for each in peaks)
+    cells.append(f"{text} {_met(peaks[0], MEMORY, 'x')}" if peaks else "-")
+    return tuple(cells)
+
+
+def _met(found: float, limit: float, unit: str) -> str:
+    return f"(<= {limit}{unit}{'' if found <= limit else ', missed'})"
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help=", ".join(NETWORKS))
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument(
+        "--publish", action="store_true", help=f"write {PAGE}, of all networks only"
+    )
     parser.add_argument("--here", choices=BACKENDS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.here:
         print(json.dumps(measure_here(options.networks[0], options.here)))
     else:
-        main(options.networks, options.rounds)
+        if options.publish and options.networks:
+            parser.error("--publish is for a full run: without names of networks")
+        main(options.networks, options.rounds, publish=options.publish)

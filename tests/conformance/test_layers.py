@@ -62,6 +62,7 @@ WHOLE_PATH_FOLDERS = {
 }
 WHOLE_PATH = {
     "test_readme.py": "the README's commands",
+    "benchmarks/test_lowering.py": "the table of what lowering costs",
     "benchmarks/test_report.py": "the benchmark's tables and goals",
     "blob/test_interop.py": "blobs against executorch's own helper",
     "engine/test_bit_exact.py": "the rounding of fp16, op by op",
