@@ -35,10 +35,11 @@ def test_every_pattern_is_about_a_reason(pattern: str) -> None:
 
 def test_the_target_is_named() -> None:
     found = advice(
-        "aten.add.Tensor", "float16 tensors need minimum_deployment_target iOS16 or later"
+        "aten.add.Tensor",
+        "a delegate without inputs needs minimum_deployment_target iOS18 or later",
     )
     assert found is not None
-    assert "--deployment-target iOS16" in found
+    assert "--deployment-target iOS18" in found
 
 
 def test_a_newer_target_goes_before_a_rewrite() -> None:

@@ -27,7 +27,7 @@ from etcoreml.compiler.lowest_target import lowest_target, target_of_quantizer
 from etcoreml.compiler.mil_model import MilModel, convert
 from etcoreml.compiler.package import DebugInfo, read_debug_info, read_handles
 from etcoreml.compiler.quiet import VERBOSE_VARIABLE, quiet
-from etcoreml.compiler.rewrites import fill_defaults
+from etcoreml.compiler.rewrites import exchange_as_float32, fill_defaults, store_as_int32
 from etcoreml.compiler.scratch import scratch
 from etcoreml.compiler.shortcuts import shortcuts
 from etcoreml.compiler.specs import Options
@@ -100,6 +100,9 @@ def _converted(program: ExportedProgram, options: Options) -> Iterator[tuple[Mil
     if expand(program.graph):
         program.graph.eliminate_dead_code()
     fill_defaults(program)
+    store_as_int32(program)
+    if options.target < ct.target.iOS16:
+        exchange_as_float32(program)
     with _CONVERSION, scratch() as directory, own_converters(), quiet(), shortcuts():
         with _garbage(), _translated(options, program.graph, names):
             weights = directory / "weights"

@@ -26,6 +26,7 @@ from etcoreml.compiler.decompositions import (
     find,
     has_varying_parts,
     join_complex,
+    lower_ranks,
     merge_axes,
 )
 from etcoreml.compiler.names import op_name
@@ -46,6 +47,7 @@ def make_acceptable(program: ExportedProgram) -> None:
         program: A functional ATen program.
     """
     changed = widen(program)
+    changed |= lower_ranks(program.graph)
     changed |= merge_axes(program.graph)
     changed |= _take_in_rows(program)
     if expand(program.graph, _needs_rewrite):

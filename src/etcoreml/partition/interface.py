@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from etcoreml.compiler.names import op_name
 from etcoreml.mil.ct import coremltools
 from etcoreml.partition.grouping import Partition
+from etcoreml.partition.node import results
 from etcoreml.partition.support import Setting
 
 ct = coremltools()
@@ -28,6 +29,7 @@ _DERIVED = "a delegate would have an input whose size is an expression of other 
 _NO_INPUT = "a delegate without inputs needs minimum_deployment_target iOS18 or later"
 _UNUSED = "nothing outside of the delegate would read what it computes"
 _ISLAND = "a delegate that only moves values about is not worth a call"
+_INT8 = "ExecuTorch's delegate for Core ML neither takes nor gives int8 tensors"
 _PERMUTED = "a delegate would have an input that is not contiguous"
 
 
@@ -55,8 +57,11 @@ def offences(
                 reason = _why_not_input(each.meta.get("val"), symbols)
                 if reason is not None:
                     yield node, reason
-            if _is_size(node.meta.get("val")) and not members.issuperset(node.users):
-                yield node, _SIZE_OUT
+            if not members.issuperset(node.users):
+                if _is_size(node.meta.get("val")):
+                    yield node, _SIZE_OUT
+                if any(each.dtype == torch.int8 for each in results(node)):
+                    yield node, _INT8
         if all(members.issuperset(node.users) for node in members):
             yield from ((node, _UNUSED) for node in members)
         elif not setting.whole and all(op_name(node) in TRIVIAL for node in members):
@@ -147,6 +152,8 @@ def _why_not_input(value: Any, symbols: frozenset[str]) -> str | None:
         return _SIZE_IN
     if not isinstance(value, torch.Tensor):
         return None
+    if value.dtype == torch.int8:
+        return _INT8
     if tuple(value.dim_order()) != tuple(range(value.dim())):
         return _PERMUTED
     if any(not isinstance(size, int) and str(size) not in symbols for size in value.shape):

@@ -23,7 +23,7 @@ _NUMBERS = (
     *("floor_divide", "add_alpha", "addmm", "lerp", "matvec", "cdist", "bilinear"),
     *("var_mean", "cumprod", "cummax", "kthvalue", "median", "mode", "histc", "bucketize"),
     *("searchsorted", "sort_stable", "argmax_flat", "diagonal", "as_strided", "unfold_t"),
-    *("masked_select", "masked_scatter", "embedding_bag", "maxpool2d_dil"),
+    *("masked_select", "masked_scatter", "embedding_bag", "maxpool2d_dil", "fold"),
     *("maxpool2d_idx", "avgpool2d_ceil", "avgpool2d_divisor", "adaptive_avg3d", "adaptive_max"),
     *("up_antialias", "F_softplus", "softplus_beta", "exp_i64", "sqrt_i64"),
 )

@@ -72,11 +72,5 @@ CASES = (
     case("adaptive_max", lambda x: functional.adaptive_max_pool2d(x, (4, 3)), _IMAGE),
     case("lppool", lambda x: functional.lp_pool2d(x, 2, 2), _IMAGE),
     case("unfold", lambda x: functional.unfold(x, 3, padding=1), _IMAGE),
-    case(
-        "fold",
-        lambda x: functional.fold(x, (4, 5), 2),
-        floats(1, 12, 12),
-        expect="partly",
-        why="Core ML takes tensors up to rank 5",
-    ),
+    case("fold", lambda x: functional.fold(x, (4, 5), 2), floats(1, 12, 12)),
 )

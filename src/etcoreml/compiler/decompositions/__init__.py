@@ -4,6 +4,7 @@ from etcoreml.compiler.decompositions import (
     arithmetic,
     elementwise,
     experts,
+    narrow,
     reductions,
     samples,
     shapes,
@@ -11,21 +12,36 @@ from etcoreml.compiler.decompositions import (
     windows,
 )
 from etcoreml.compiler.decompositions.expansion import expand, expansion
+from etcoreml.compiler.decompositions.narrow import CASTS, NARROW
+from etcoreml.compiler.decompositions.ranks import lower_ranks
 from etcoreml.compiler.decompositions.registry import MAX_RANK, find, is_taken_whole
 from etcoreml.compiler.decompositions.shapes import has_varying_parts, merge_axes
 from etcoreml.compiler.decompositions.transforms import join_complex
 
-FAMILIES = (arithmetic, elementwise, experts, reductions, samples, shapes, transforms, windows)
+FAMILIES = (
+    arithmetic,
+    elementwise,
+    experts,
+    narrow,
+    reductions,
+    samples,
+    shapes,
+    transforms,
+    windows,
+)
 """The modules; importing them enters their functions."""
 
 __all__ = [
+    "CASTS",
     "FAMILIES",
     "MAX_RANK",
+    "NARROW",
     "expand",
     "expansion",
     "find",
     "has_varying_parts",
     "is_taken_whole",
     "join_complex",
+    "lower_ranks",
     "merge_axes",
 ]

@@ -317,3 +317,57 @@ def _triangles(
     gap = (torch.arange(size).to(dtype) + 0.5 - centre).abs() / width
     weight = (1 - gap).clamp(min=0.0)
     return weight / weight.sum(1, keepdim=True)
+
+
+def _adds_up(node: Node) -> bool:
+    """Whether windows do not lie side by side, as those that coremltools folds."""
+    kernel, gaps = argument(node, "kernel_size"), argument(node, "dilation")
+    aside = list(argument(node, "stride")) == list(kernel) and set(gaps) == {1}
+    return not aside and is_static(node) and math.prod(kernel) <= _LARGEST_WINDOW
+
+
+@decomposes(
+    "aten.col2im.default",
+    why="coremltools 9.0 folds windows that lie side by side only",
+    applies=_adds_up,
+)
+def col2im(
+    self: Tensor,
+    output_size: list[int],
+    kernel_size: list[int],
+    dilation: list[int],
+    padding: list[int],
+    stride: list[int],
+) -> Tensor:
+    """Put each element of the windows where it belongs in a plane of zeros, and add the planes."""
+    x = self if self.dim() == _BATCHED_WINDOWS else self.unsqueeze(0)
+    sizes = [size + 2 * pad for size, pad in zip(output_size, padding, strict=True)]
+    counts = [
+        (sizes[i] - (kernel_size[i] - 1) * dilation[i] - 1) // stride[i] + 1 for i in range(2)
+    ]
+    window = math.prod(kernel_size)
+    channels = x.shape[1] // window
+    x = x.reshape(x.shape[0], channels * window, counts[0], counts[1])
+    x = _spread(_spread(x, stride[1]).transpose(-1, -2), stride[0]).transpose(-1, -2)
+    parts = x.reshape(x.shape[0], channels, window, *x.shape[-2:])
+    planes = []
+    for index, (row, column) in enumerate(itertools.product(*map(range, kernel_size))):
+        top, left = row * dilation[0], column * dilation[1]
+        bottom, right = sizes[0] - top - x.shape[-2], sizes[1] - left - x.shape[-1]
+        planes.append(functional.pad(parts[:, :, index], (left, right, top, bottom)))
+    total = sum(planes[1:], planes[0])
+    down, across = padding
+    if down or across:
+        total = total[..., down : sizes[0] - down, across : sizes[1] - across]
+    return total if self.dim() == _BATCHED_WINDOWS else total.squeeze(0)
+
+
+_BATCHED_WINDOWS = 3
+
+
+def _spread(x: Tensor, step: int) -> Tensor:
+    """Put zeros between the elements of the last axis."""
+    if step == 1:
+        return x
+    spread = functional.pad(x.unsqueeze(-1), (0, step - 1)).flatten(-2)
+    return spread[..., : (x.shape[-1] - 1) * step + 1]

@@ -17,9 +17,8 @@ def _reduces_otherwise(node: Node, setting: Setting) -> bool:
     return not known or not argument(node, "include_self")
 
 
-def _overlaps(node: Node, setting: Setting) -> bool:
-    sizes, steps = argument(node, "kernel_size"), argument(node, "stride")
-    return any(step < size for size, step in zip(sizes, steps, strict=True))
+def _lie_otherwise(node: Node, setting: Setting) -> bool:
+    return list(argument(node, "kernel_size")) != list(argument(node, "stride"))
 
 
 def _crops(node: Node, setting: Setting) -> bool:
@@ -47,8 +46,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         ("aten.col2im.default",),
-        _overlaps,
-        "coremltools folds windows that do not overlap only",
+        _lie_otherwise,
+        "coremltools folds windows that lie side by side only",
     ),
     Rule(
         ("aten._upsample_bilinear2d_aa.default",),

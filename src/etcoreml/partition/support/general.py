@@ -5,15 +5,12 @@ from __future__ import annotations
 import torch
 from torch.fx import Node
 
-from etcoreml.compiler.decompositions import MAX_RANK
+from etcoreml.compiler.decompositions import CASTS, MAX_RANK, NARROW
 from etcoreml.compiler.torch_ops import has_converter
-from etcoreml.mil.ct import coremltools
 from etcoreml.partition.node import is_static, op_name, operands, results
 from etcoreml.partition.support.rule import EXECUTORCH, ISSUES, Rule, Setting
 
-ct = coremltools()
-
-# Dtypes a delegate can take in or hand out. Core ML computes int64 as int32 and float64 as float32.
+# Core ML computes int64 as int32 and float64 as float32.
 _DTYPES = frozenset(
     {
         torch.bool,
@@ -24,9 +21,28 @@ _DTYPES = frozenset(
         torch.int64,
     }
 )
-_OPERAND_DTYPES = _DTYPES | {torch.int16}
-_CONSTANT_DTYPES = {torch.int8, torch.uint8}
-_CASTS = ("aten._to_copy.default", "dim_order_ops._to_dim_order_copy.default")
+_COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+# What may be done in int32 to integers of fewer bits: their values stay in range, or are numbers
+# in the result. Other ops would have to wrap, or mean more by the dtype, as an index of uint8 does.
+_TAKES_NARROW = frozenset(
+    {
+        *CASTS,
+        "dim_order_ops._clone_dim_order.default",
+        *(
+            f"aten.{name}"
+            for name in (
+                *("view.default", "view_copy.default", "_unsafe_view.default", "clone.default"),
+                *("permute.default", "permute_copy.default", "transpose.int", "transpose_copy.int"),
+                *("unsqueeze.default", "unsqueeze_copy.default", "squeeze.dims"),
+                *("squeeze_copy.dims", "expand.default", "expand_copy.default"),
+                *("alias_copy.default", "slice.Tensor", "slice_copy.Tensor", "select.int"),
+                *("select_copy.int", "cat.default", "flip.default", "where.self"),
+                *("maximum.default", "minimum.default", "sum.dim_IntList", "sum.default"),
+                *(f"{name}.{kind}" for name in _COMPARISONS for kind in ("Tensor", "Scalar")),
+            )
+        ),
+    }
+)
 
 # Ops of quantised programs read and write integers of few bits on purpose.
 _QUANTISATION_NAMESPACES = ("quantized_decomposed.", "torchao.", "quant.")
@@ -46,17 +62,33 @@ def _has_no_converter(node: Node, setting: Setting) -> bool:
 
 
 def _has_foreign_dtype(node: Node, setting: Setting) -> bool:
-    name = op_name(node)
-    if name.startswith(_QUANTISATION_NAMESPACES):
+    given, made = _dtypes(node)
+    if _is_folded_cast(node, setting):
+        return not (given <= _DTYPES | NARROW and made <= _DTYPES | {torch.int16})
+    return not _quantises(node) and not given | made <= _DTYPES | NARROW
+
+
+def _wraps(node: Node, setting: Setting) -> bool:
+    given, made = _dtypes(node)
+    if _quantises(node) or _is_folded_cast(node, setting) or NARROW.isdisjoint(given | made):
         return False
-    if name in _CASTS and node.all_input_nodes[0].name in setting.constants:
-        # Folded before the model is written.
-        return operands(node)[0].dtype not in _OPERAND_DTYPES | _CONSTANT_DTYPES or any(
-            each.dtype not in _OPERAND_DTYPES for each in results(node)
-        )
-    return any(each.dtype not in _OPERAND_DTYPES for each in operands(node)) or any(
-        each.dtype not in _DTYPES for each in results(node)
+    return op_name(node) not in _TAKES_NARROW or any(
+        each.name in setting.constants and each.meta["val"].dtype in NARROW
+        for each in node.all_input_nodes
     )
+
+
+def _dtypes(node: Node) -> tuple[set[torch.dtype], set[torch.dtype]]:
+    return {each.dtype for each in operands(node)}, {each.dtype for each in results(node)}
+
+
+def _quantises(node: Node) -> bool:
+    return op_name(node).startswith(_QUANTISATION_NAMESPACES)
+
+
+def _is_folded_cast(node: Node, setting: Setting) -> bool:
+    """Whether a node converts a constant, which is done before the model is written."""
+    return op_name(node) in CASTS and node.all_input_nodes[0].name in setting.constants
 
 
 def _has_wide_integer(node: Node, setting: Setting) -> bool:
@@ -66,11 +98,6 @@ def _has_wide_integer(node: Node, setting: Setting) -> bool:
     return not op_name(node).startswith("aten.slice") and any(
         isinstance(each, int) and not -(2**31) <= each < 2**31 for each in node.args
     )
-
-
-def _needs_fp16_interface(node: Node, setting: Setting) -> bool:
-    tensors = operands(node) + results(node)
-    return setting.target < ct.target.iOS16 and any(t.dtype == torch.float16 for t in tensors)
 
 
 def _has_high_rank(node: Node, setting: Setting) -> bool:
@@ -127,8 +154,8 @@ GENERAL_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         (),
-        _needs_fp16_interface,
-        "float16 tensors need minimum_deployment_target iOS16 or later",
+        _wraps,
+        "Core ML computes int32, which does not wrap as integers of fewer bits do in the op",
     ),
     Rule(
         (),

@@ -1,0 +1,68 @@
+"""Integers of fewer than 32 bits through lowering and the engine; the oracle is eager PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from etcoreml.mil.ct import coremltools
+from tests.call import Call
+from tests.lowering import CoreMLPartitioner, Runtime, lower, specs
+
+BYTES = torch.arange(256, dtype=torch.uint8).reshape(16, 16)
+SHORTS = torch.tensor([[-32768, -32767, -256, -1, 0, 1], [7, 127, 255, 256, 32766, 32767]]).short()
+
+
+def executed(function: Callable[..., Any], *inputs: Tensor, target: str = "iOS18") -> list[Tensor]:
+    """Lower a function as a whole and run it."""
+    chosen = getattr(coremltools().target, target)
+    partitioner = CoreMLPartitioner(compile_specs=specs(minimum_deployment_target=chosen))
+    program = lower(Call(function), inputs, partitioner=partitioner)
+    left_out = {each.op: each.reason for each in partitioner.report.left_out}
+    assert not left_out
+    found = Runtime.get().load_program(program).load_method("forward").execute(list(inputs))
+    return [each.clone() for each in found]
+
+
+def check(function: Callable[..., Any], *inputs: Tensor, target: str = "iOS18") -> None:
+    found = executed(function, *inputs, target=target)
+    for got, truth in zip(found, function(*inputs), strict=True):
+        assert got.dtype == truth.dtype
+        torch.testing.assert_close(got, truth)
+
+
+def image(x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+    """What programs do with pictures: numbers, then bytes again; and arithmetic that wraps."""
+    bright = (torch.relu(x.permute(1, 0).float() / 255 - 0.25) * 255).clamp(0, 255)
+    return bright.to(torch.uint8), x + y, x - y, x * y, x * 3, x > y, x + 0.5, x / 2, x.sum(1)
+
+
+@pytest.mark.parametrize("target", ["iOS15", "iOS18"])
+def test_bytes(target: str) -> None:
+    check(image, BYTES, BYTES.flip(0), target=target)
+
+
+def test_shorts() -> None:
+    check(lambda x: (x + x, x * x, x - 1, (x * 2).float(), x.to(torch.uint8)), SHORTS)
+
+
+def test_casts_keep_the_lower_bits() -> None:
+    wide = torch.tensor([[0, 1, 127, 128, 255, 256], [-1, -128, -129, 65537, 2**31 - 1, -(2**31)]])
+
+    def casts(x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+        narrow = (x.to(torch.int8), x.to(torch.uint8), x.to(torch.int16), y.to(torch.int8))
+        return tuple(each.to(torch.int32) * 2 for each in narrow)
+
+    check(casts, wide, wide.float().clamp(-1e4, 1e4))
+
+
+def test_views_and_choices() -> None:
+    def arranged(x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+        larger = torch.where(x > y, x, y)
+        return larger.flip(0), torch.cat((x, y))[3:], torch.maximum(x, y).reshape(-1) + 1.5
+
+    check(arranged, BYTES, BYTES.flip(1))
