@@ -79,6 +79,7 @@ def spec_versions(pte: bytes) -> set[int]:
 @pytest.mark.filterwarnings("ignore:Mutation on a buffer:UserWarning")
 @pytest.mark.parametrize("name", CASES)
 def test_the_lowest_that_is_needed(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="etcoreml")
     module, x, options, needed = CASES[name]
     partitioner = CoreMLPartitioner(compile_specs=specs("float16", **options))
     pte = lower(module, (x,), partitioner=partitioner)

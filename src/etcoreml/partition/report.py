@@ -173,7 +173,7 @@ class DelegationReport:
             return
         needed = next(each for each in TARGETS if each.spec_version >= spec_version)
         self.options["minimum_deployment_target"] = needed.names[0]
-        _LOGGER.warning("no minimum_deployment_target was given, and the model needs %s", needed)
+        _LOGGER.info("no minimum_deployment_target was given, and the model needs %s", needed)
 
     def forget(self, program: int) -> None:
         """Drop what was decided about a program, which is decided anew."""
