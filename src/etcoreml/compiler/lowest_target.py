@@ -59,4 +59,5 @@ def _needs(program: ExportedProgram, options: Options) -> Iterator[Any]:
     names = {*signature.user_inputs, *signature.user_outputs}
     values = (node.meta.get("val") for node in program.graph.nodes if node.name in names)
     if any(isinstance(each, torch.Tensor) and each.dtype == torch.float16 for each in values):
+        # iOS15 has no float16 inputs and outputs: models for it exchange float32.
         yield target.iOS16
