@@ -136,6 +136,24 @@ def test_experts_of_rows_that_vary() -> None:
         assert snr_db(method.execute(inputs)[0], module(*inputs).detach()) > 100
 
 
+class Spectra(nn.Module):
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        plane = torch.fft.fftn(x, dim=(1, 2)).real  # as FNet mixes its tokens
+        sides = torch.fft.rfftn(x, dim=(0, 2), norm="ortho").imag
+        return plane, sides, torch.fft.ifftn(torch.fft.fft(x)).real
+
+
+def test_transforms_along_several_dimensions() -> None:
+    partitioner = CoreMLPartitioner(compile_specs=specs("float32"))
+    program = lower(Spectra(), (floats(2, 6, 8),), partitioner=partitioner)
+    assert not partitioner.report.left_out
+    method = Runtime.get().load_program(program).load_method("forward")
+    assert method is not None
+    x = floats(2, 6, 8, seed=1)
+    for found, truth in zip(method.execute([x]), Spectra()(x), strict=True):
+        assert snr_db(found, truth) > 100
+
+
 class Halves(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         # PyTorch exports the first with a number for a tensor.

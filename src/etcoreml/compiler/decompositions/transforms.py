@@ -25,31 +25,81 @@ def _reads_complex(node: Node) -> bool:
 
 
 def _is_short(node: Node) -> bool:
-    axes = argument(node, "dim")
-    shape = tensors(node)[0].shape
-    size = shape[axes[0]] if len(axes) == 1 else None
-    return isinstance(size, int) and size <= _LONGEST
+    sizes = (tensors(node)[0].shape[axis] for axis in argument(node, "dim"))
+    return all(isinstance(size, int) and size <= _LONGEST for size in sizes)
 
 
 @decomposes("aten._fft_r2c.default", why=_COMPLEX, applies=_is_short)
 def fft_r2c(self: Tensor, dim: list[int], normalization: int, onesided: bool) -> Tensor:
-    """Multiply with cosines and sines, (n, n / 2 + 1) each where one side is asked for."""
-    x = self.movedim(dim[0], -1)
+    """Multiply with cosines and sines, (n, n / 2 + 1) each where one side is asked for.
+
+    That is the last dimension; along the others, what it gives is transformed as complex numbers.
+    """
+    x = self.movedim(dim[-1], -1)
     size = x.shape[-1]
     count = size // 2 + 1 if onesided else size
+    cosines, sines = _waves(size, count, x.dtype)
+    scale = _scale(size, normalization)
+    parts = torch.matmul(x, cosines * scale), torch.matmul(x, sines * -scale)
+    pair = torch.stack([each.movedim(-1, dim[-1]) for each in parts], -1)
+    line = torch.view_as_complex(pair)
+    if len(dim) == 1:
+        return line
+    return torch.ops.aten._fft_c2c.default(line, dim[:-1], normalization, True)
+
+
+@decomposes("aten._fft_c2c.default", why=_COMPLEX, applies=_is_short)
+def fft_c2c(self: Tensor, dim: list[int], normalization: int, forward: bool) -> Tensor:
+    """Multiply with cosines and sines along one dimension after the other."""
+    pair = torch.view_as_real(self)
+    real, imaginary = pair.select(-1, 0), pair.select(-1, 1)
+    for axis in dim:
+        size = self.shape[axis]
+        cosines, sines = _waves(size, size, real.dtype)
+        sines = sines if forward else -sines
+        a, b = real.movedim(axis, -1), imaginary.movedim(axis, -1)
+        turned = torch.matmul(a, cosines) + torch.matmul(b, sines)
+        imaginary = (torch.matmul(b, cosines) - torch.matmul(a, sines)).movedim(-1, axis)
+        real = turned.movedim(-1, axis)
+    scale = _scale(math.prod(self.shape[axis] for axis in dim), normalization)
+    return torch.view_as_complex(torch.stack([real * scale, imaginary * scale], -1))
+
+
+def _waves(size: int, count: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Return cosines and sines of the first ``count`` frequencies, ``(size, count)`` each."""
     # k n mod N as integers: the angle of a large product would be inexact.
     turns = (torch.arange(size).unsqueeze(1) * torch.arange(count)) % size
-    angles = turns.to(x.dtype) * (2 * math.pi / size)
-    scale = {0: 1.0, 1: size**-0.5, 2: 1 / size}[normalization]
-    parts = torch.matmul(x, torch.cos(angles) * scale), torch.matmul(x, torch.sin(angles) * -scale)
-    pair = torch.stack([each.movedim(-1, dim[0]) for each in parts], -1)
-    return torch.view_as_complex(pair)
+    angles = turns.to(dtype) * (2 * math.pi / size)
+    return torch.cos(angles), torch.sin(angles)
+
+
+def _scale(size: int, normalization: int) -> float:
+    """Return what PyTorch's code of a normalisation multiplies by: nothing, the root, the size."""
+    return {0: 1.0, 1: 1 / math.sqrt(size), 2: 1 / size}[normalization]
+
+
+def _becomes_complex(node: Node) -> bool:
+    return node.meta["val"].dtype.is_complex and not _reads_complex(node)
+
+
+@decomposes("aten._to_copy.default", why=_COMPLEX, applies=_becomes_complex)
+def to_complex(self: Tensor, dtype: torch.dtype, **_: object) -> Tensor:
+    """Pair every number with zero."""
+    real = self.to(dtype.to_real())
+    return torch.view_as_complex(torch.stack([real, torch.zeros_like(real)], -1))
 
 
 def _enter_composites() -> None:
     for op in (
         torch.ops.aten.fft_rfft.default,
+        torch.ops.aten.fft_rfft2.default,
+        torch.ops.aten.fft_rfftn.default,
         torch.ops.aten.fft_fft.default,
+        torch.ops.aten.fft_fft2.default,
+        torch.ops.aten.fft_fftn.default,
+        torch.ops.aten.fft_ifft.default,
+        torch.ops.aten.fft_ifft2.default,
+        torch.ops.aten.fft_ifftn.default,
         torch.ops.aten.linalg_inv.default,
         torch.ops.aten.stft.default,
         torch.ops.aten.stft.center,
