@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import warnings
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -58,9 +59,7 @@ def run(case: Case, target: str, precision: str) -> Outcome:
     inputs = pytree.tree_map_only(
         Tensor, lambda x: _rounded(x) if precision == "float16" else x, case.inputs
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's about its own recurrent layers
-        exported = torch.export.export(copy.deepcopy(case.module), inputs, strict=False)
+    exported = copy.deepcopy(_exported(case))
     partitioner = CoreMLPartitioner(
         compile_specs=specs(
             precision, minimum_deployment_target=getattr(coremltools().target, target)
@@ -91,6 +90,16 @@ def run(case: Case, target: str, precision: str) -> Outcome:
     except Exception as error:
         return Outcome(status, reasons, f"{type(error).__name__}: {error}"[:600])
     return Outcome(status, reasons, "", True)
+
+
+@functools.lru_cache(maxsize=1)
+def _exported(case: Case) -> Any:
+    """Export a case once for all of its targets and precisions, which follow one another."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's about its own recurrent layers
+        return torch.export.export(
+            copy.deepcopy(case.module), copy.deepcopy(case.inputs), strict=False
+        )
 
 
 def difference(found: list[Any], wanted: list[Any], case: Case, precision: str) -> str:
