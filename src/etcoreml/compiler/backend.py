@@ -10,6 +10,7 @@ from executorch.exir.backend.compile_spec_schema import CompileSpec
 from torch.export import ExportedProgram
 
 from etcoreml.compiler import multimethod
+from etcoreml.compiler.compression import Step
 from etcoreml.compiler.enumerated_shapes import EnumeratedShapes
 from etcoreml.compiler.partitions import Unconverted, lower, lower_each, results_kept
 from etcoreml.compiler.resolution import check_owned
@@ -133,6 +134,24 @@ class CoreMLBackend(BackendDetails):  # type: ignore[misc] # executorch is untyp
     def op_linear_quantizer_config_from_compile_specs(compile_specs: _Specs) -> Any:
         """Return the ``OpLinearQuantizerConfig``, or None when absent."""
         return decode(COMPILE_SPEC_KEYS.OP_LINEAR_QUANTIZER_CONFIG, compile_specs)
+
+    @staticmethod
+    def generate_weight_compression_compile_spec(steps: list[dict[str, Any]]) -> CompileSpec:
+        """Return the spec of how weights are compressed after the conversion.
+
+        Args:
+            steps: Each a ``coremltools.optimize.coreml.OptimizationConfig`` as the dict that its
+                ``from_dict`` takes: ``config_type`` ``OpPalettizerConfig``,
+                ``OpLinearQuantizerConfig``, ``OpMagnitudePrunerConfig`` or
+                ``OpThresholdPrunerConfig``. Several compress jointly, which needs iOS18.
+        """
+        return encode(COMPILE_SPEC_KEYS.WEIGHT_COMPRESSION, steps)
+
+    @staticmethod
+    def weight_compression_from_compile_specs(compile_specs: _Specs) -> list[Step] | None:
+        """Return the steps, or None when absent."""
+        steps: list[Step] | None = decode(COMPILE_SPEC_KEYS.WEIGHT_COMPRESSION, compile_specs)
+        return steps
 
     @staticmethod
     def generate_pass_pipeline_compile_spec(pass_names: list[str]) -> CompileSpec:

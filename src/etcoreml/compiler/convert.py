@@ -21,9 +21,10 @@ import torch
 from torch.export import ExportedProgram
 from torch.fx import Graph, GraphModule
 
+from etcoreml.compiler.compression import compress, quantize_linearly
 from etcoreml.compiler.decompositions import expand
 from etcoreml.compiler.enumerated_shapes import Symbol, symbolic_inputs
-from etcoreml.compiler.lowest_target import lowest_target, target_of_quantizer
+from etcoreml.compiler.lowest_target import lowest_target, target_of_compression
 from etcoreml.compiler.mil_model import MilModel, convert
 from etcoreml.compiler.package import DebugInfo, read_debug_info, read_handles
 from etcoreml.compiler.quiet import VERBOSE_VARIABLE, quiet
@@ -110,9 +111,9 @@ def _converted(program: ExportedProgram, options: Options) -> Iterator[tuple[Mil
             inputs = _enumerated_inputs(program, options)
             model, mil_program = convert(program, options, inputs, weights)
             handles = read_handles(mil_program)
-            if options.quantizer_config is not None:
-                quantized = _quantize(model.to_coremltools(mil_program), options.quantizer_config)
-                model, mil_program = MilModel.of(quantized), quantized._mil_program
+            if options.compresses:
+                compressed = _compressed(model.to_coremltools(mil_program), options)
+                model, mil_program = MilModel.of(compressed), compressed._mil_program
             debug_info = read_debug_info(mil_program, handles)
             mil_program = None  # a copy of the weights goes with it, before the next is made
         _check_interface(model.spec, options)
@@ -215,11 +216,15 @@ def _node_at(error: BaseException, graph: Graph, names: Collection[str]) -> str 
 
 def _check_options(options: Options) -> None:
     """Refuse what this version cannot honour."""
-    if options.quantizer_config is not None:
-        needed = target_of_quantizer(options.quantizer_config)
-        if options.target < needed:
-            what = "lowering: weights quantised in this way need a newer deployment target"
-            raise _target_error(what, options.target.name, needed)
+    if options.quantizer_config is not None and options.weight_compression is not None:
+        what = "lowering: op_linear_quantizer_config and weight_compression exclude each other"
+        raise CompileSpecError(
+            what, hint="Make the quantiser a step of weight_compression: OpLinearQuantizerConfig."
+        )
+    needed = target_of_compression(options)
+    if options.target < needed:
+        what = "lowering: weights compressed in this way need a newer deployment target"
+        raise _target_error(what, options.target.name, needed)
 
 
 def _enumerated_inputs(program: ExportedProgram, options: Options) -> list[Any] | None:
@@ -250,26 +255,10 @@ def _enumerated_inputs(program: ExportedProgram, options: Options) -> list[Any] 
     return inputs
 
 
-def _quantize(model: Any, config: Any) -> Any:
-    """Quantise the weights of a converted model.
-
-    Embedding tables (gathers) stay as they are, unless another op reads the same table: one
-    constant cannot be both quantised and not.
-    """
-    shared = [
-        op.name
-        for function in model._mil_program.functions.values()
-        for op in function.operations
-        if op.op_type == "gather" and any(user.op_type != "gather" for user in op.x.child_ops)
-    ]
-    return ct.optimize.coreml.linear_quantize_weights(
-        model,
-        config=ct.optimize.coreml.OptimizationConfig(
-            global_config=config,
-            op_type_configs={"gather": None},
-            op_name_configs=dict.fromkeys(shared, config),
-        ),
-    )
+def _compressed(model: Any, options: Options) -> Any:
+    if options.quantizer_config is not None:
+        return quantize_linearly(model, options.quantizer_config)
+    return compress(model, options.weight_compression or ())
 
 
 def _check_initial_state(program: ExportedProgram) -> None:

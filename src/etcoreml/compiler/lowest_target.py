@@ -30,15 +30,20 @@ def lowest_target(program: ExportedProgram, options: Options) -> Any:
     return max(_needs(program, options))
 
 
-def target_of_quantizer(config: Any) -> Any:
-    """Return the oldest target that has weights as a linear quantiser makes them.
+def target_of_compression(options: Options) -> Any:
+    """Return the oldest target that has weights as the options compress them.
 
     Args:
-        config: ``coremltools.optimize.coreml.OpLinearQuantizerConfig``.
+        options: Their ``quantizer_config`` and ``weight_compression`` are looked at.
     """
-    blocks = ct.optimize.coreml._config.CompressionGranularity.PER_BLOCK
-    newer = config.nbits < 8 or config.granularity == blocks
-    return target.iOS18 if newer else target.iOS16
+    config, steps = options.quantizer_config, options.weight_compression
+    if config is not None:
+        blocks = ct.optimize.coreml._config.CompressionGranularity.PER_BLOCK
+        newer = config.nbits < 8 or config.granularity == blocks
+        return target.iOS18 if newer else target.iOS16
+    if steps is not None:
+        return target.iOS18 if len(steps) > 1 else target.iOS16
+    return target.iOS15
 
 
 def _needs(program: ExportedProgram, options: Options) -> Iterator[Any]:
@@ -46,8 +51,7 @@ def _needs(program: ExportedProgram, options: Options) -> Iterator[Any]:
     signature = program.graph_signature
     if signature.buffers_to_mutate or not signature.user_inputs:
         yield target.iOS18
-    if options.quantizer_config is not None:
-        yield target_of_quantizer(options.quantizer_config)
+    yield target_of_compression(options)
     if options.enumerated_shapes is not None:
         varying = [
             name

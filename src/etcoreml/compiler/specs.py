@@ -14,10 +14,11 @@ key                                    value (UTF-8)
 ``enumerated_shapes``                  JSON, see ``etcoreml.compiler.enumerated_shapes``
 ``pass_pipeline``                      JSON list of MIL pass names
 ``multimethod_weight_sharing_strategy``  ``positional``, ``disabled``
+``weight_compression``                 JSON list, see ``etcoreml.compiler.compression``
 =====================================  ==========================================================
 
-Only ``compute_units`` is read again at run time. A key or value outside this table is a
-``CompileSpecError``: an option that is spelt wrong is never ignored.
+Only ``compute_units`` is read again at run time; ``weight_compression`` is our own. A key or value
+outside this table is a ``CompileSpecError``: an option that is spelt wrong is never ignored.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from typing import Any
 
 from executorch.exir.backend.compile_spec_schema import CompileSpec
 
+from etcoreml.compiler.compression import KINDS, Step, read_steps
 from etcoreml.compiler.enumerated_shapes import EnumeratedShapes
 from etcoreml.errors import CompileSpecError
 from etcoreml.mil.ct import coremltools
@@ -48,6 +50,7 @@ class COMPILE_SPEC_KEYS(Enum):  # noqa: N801 - the spelling user code imports
     MULTIMETHOD_WEIGHT_SHARING_STRATEGY = "multimethod_weight_sharing_strategy"
     OP_LINEAR_QUANTIZER_CONFIG = "op_linear_quantizer_config"
     PASS_PIPELINE = "pass_pipeline"
+    WEIGHT_COMPRESSION = "weight_compression"
 
 
 class MULTIMETHOD_WEIGHT_SHARING_STRATEGY(Enum):  # noqa: N801 - the spelling user code imports
@@ -141,6 +144,19 @@ def _quantizer_config(config: Any) -> Any:
     return ct.optimize.coreml.OpLinearQuantizerConfig._from_dict(dict(config))
 
 
+def _encode_compression(steps: Any) -> str:
+    try:
+        read_steps(steps)
+        return json.dumps(list(steps))
+    except Exception as error:
+        what = "compile spec: not the steps of a compression"
+        raise CompileSpecError(
+            what,
+            found=f"{steps!r} ({error})",
+            expected=f"{_COMPRESSION}, and JSON values only",
+        ) from error
+
+
 def _encode_pass_names(names: Any) -> str:
     known = ct.converters.mil.mil.passes.pass_registry.PASS_REGISTRY
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
@@ -175,6 +191,10 @@ def _encode_shapes(shapes: Any) -> str:
 
 
 _KEY = COMPILE_SPEC_KEYS
+_COMPRESSION = (
+    "a list of coremltools.optimize.coreml.OptimizationConfig as dicts with config_type, one of "
+    + ", ".join(KINDS)
+)
 
 CODECS: dict[COMPILE_SPEC_KEYS, Codec] = {
     _KEY.COMPUTE_UNITS: Codec(
@@ -226,6 +246,12 @@ CODECS: dict[COMPILE_SPEC_KEYS, Codec] = {
         lambda: MULTIMETHOD_WEIGHT_SHARING_STRATEGY.DISABLED,
         ", ".join(str(way.value) for way in MULTIMETHOD_WEIGHT_SHARING_STRATEGY),
     ),
+    _KEY.WEIGHT_COMPRESSION: Codec(
+        _encode_compression,
+        lambda text: read_steps(json.loads(text)),
+        lambda: None,
+        _COMPRESSION,
+    ),
 }
 
 
@@ -242,6 +268,7 @@ class Options:
         enumerated_shapes: The only shapes the inputs take, or None.
         pass_pipeline: ``coremltools.PassPipeline``, fresh for this call.
         weight_sharing: What happens to the weights of several methods.
+        weight_compression: The steps that compress the weights, or None.
     """
 
     compute_unit: Any
@@ -252,6 +279,12 @@ class Options:
     enumerated_shapes: EnumeratedShapes | None
     pass_pipeline: Any
     weight_sharing: MULTIMETHOD_WEIGHT_SHARING_STRATEGY
+    weight_compression: list[Step] | None = None
+
+    @property
+    def compresses(self) -> bool:
+        """Whether the weights are compressed after the conversion."""
+        return self.quantizer_config is not None or self.weight_compression is not None
 
     @property
     def target(self) -> Any:
@@ -311,6 +344,7 @@ def decode_options(compile_specs: Sequence[CompileSpec]) -> Options:
         enumerated_shapes=decode(_KEY.ENUMERATED_SHAPES, compile_specs),
         pass_pipeline=decode(_KEY.PASS_PIPELINE, compile_specs),
         weight_sharing=decode(_KEY.MULTIMETHOD_WEIGHT_SHARING_STRATEGY, compile_specs),
+        weight_compression=decode(_KEY.WEIGHT_COMPRESSION, compile_specs),
     )
 
 
