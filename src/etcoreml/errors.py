@@ -8,6 +8,8 @@
     - StateError                  a state is missing, unknown or another model's (a RuntimeError)
   + UnsupportedOpError            an op or one of its options is outside what a stage can do
   + ExportError                   a model could not be exported
+  + QuantizerConfigError          the quantiser cannot do as it was told (also a ValueError)
+  + RecipeError                   an export recipe cannot be made so (also a ValueError)
   + PartitionError                a partitioner cannot do as it was told
     - PartitionOptionError        contradictory options (also a ValueError)
     - FullGraphError              a whole graph cannot be lowered (also a NotImplementedError)
@@ -110,6 +112,14 @@ class UnsupportedOpError(EtCoreMLError):
 
 class ExportError(EtCoreMLError):
     """A model could not be exported."""
+
+
+class QuantizerConfigError(EtCoreMLError, ValueError):
+    """The quantiser's configuration asks for what it cannot do."""
+
+
+class RecipeError(EtCoreMLError, ValueError):
+    """An export recipe has no such option, or contradicts one."""
 
 
 class PartitionError(EtCoreMLError):

@@ -33,6 +33,9 @@ ALLOWED = {
     # A partitioner names the backend its partitions are for, and asks what that can convert.
     "partition": {"compiler", "mil", *BASE},
     "compiler": {"blob", "mil", *BASE},
+    "quantizer": {"mil", *BASE},
+    # A recipe is a quantiser and a partitioner, with their options.
+    "recipes": {"partition", "compiler", "quantizer", "mil", *BASE},
     # The facade raises the error with which the package registered itself.
     "runtime": {"etcoreml", "blob", "engine", "mil", *BASE, *GENERATED},
     # A package is read from a blob's directory.
@@ -64,6 +67,7 @@ WHOLE_PATH = {
     "test_readme.py": "the README's commands",
     "benchmarks/test_lowering.py": "the table of what lowering costs",
     "benchmarks/test_report.py": "the benchmark's tables and goals",
+    "benchmarks/test_quantised.py": "the table of quantised networks",
     "blob/test_interop.py": "blobs against executorch's own helper",
     "engine/test_bit_exact.py": "the rounding of fp16, op by op",
     "engine/test_kernels_lstm.py": "LSTMs on stored weights, from kernel to program",

@@ -1,0 +1,111 @@
+"""coremltools' quantiser settings as torchao's: one module's configuration in, its specs out."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import torch
+
+from etcoreml.errors import QuantizerConfigError
+from etcoreml.imports import quiet_imports
+from etcoreml.mil.ct import coremltools
+
+with quiet_imports():
+    from torchao.quantization.pt2e import (
+        FakeQuantize,
+        MinMaxObserver,
+        MovingAverageMinMaxObserver,
+        MovingAveragePerChannelMinMaxObserver,
+        PerChannelMinMaxObserver,
+    )
+    from torchao.quantization.pt2e.quantizer import QuantizationSpec
+
+_settings = coremltools().optimize.torch.quantization
+
+LinearQuantizerConfig = _settings.LinearQuantizerConfig
+ModuleLinearQuantizerConfig = _settings.ModuleLinearQuantizerConfig
+ObserverType = _settings.ObserverType
+QuantizationScheme = _settings.QuantizationScheme
+
+# A new value counts a tenth, as in coremltools' observer of this name.
+_EMA: Mapping[str, float] = MappingProxyType({"averaging_constant": 0.1})
+_OBSERVERS: Mapping[tuple[Any, bool], tuple[Any, Mapping[str, float]]] = MappingProxyType(
+    {
+        (ObserverType.min_max, False): (MinMaxObserver, {}),
+        (ObserverType.min_max, True): (PerChannelMinMaxObserver, {}),
+        (ObserverType.moving_average_min_max, False): (MovingAverageMinMaxObserver, {}),
+        (ObserverType.moving_average_min_max, True): (MovingAveragePerChannelMinMaxObserver, {}),
+        (ObserverType.ema_min_max, False): (MovingAverageMinMaxObserver, _EMA),
+        (ObserverType.ema_min_max, True): (MovingAveragePerChannelMinMaxObserver, _EMA),
+    }
+)
+_DTYPES = MappingProxyType({torch.quint8: torch.uint8, torch.qint8: torch.int8})
+_INT4_BITS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Specs:
+    """How the tensors around an op are quantised.
+
+    Attributes:
+        activation: Of inputs and outputs; None leaves them in floating point.
+        config: coremltools' settings they follow.
+    """
+
+    activation: QuantizationSpec | None
+    config: Any
+
+    @functools.lru_cache  # noqa: B019 - a few axes; equal specs have to be one object
+    def weight(self, axis: int) -> QuantizationSpec:
+        """Return the spec of a weight whose channels lie along ``axis``."""
+        config = self.config
+        dtype = _DTYPES[config.weight_dtype]
+        bounds: dict[str, int] = {}
+        if config.weight_n_bits == _INT4_BITS:
+            low, high = (-8, 7) if dtype is torch.int8 else (0, 15)
+            bounds = {"quant_min": low, "quant_max": high}
+        channels = {"ch_axis": axis} if config.weight_per_channel else {}
+        return _spec(
+            config, config.weight_observer, dtype, config.weight_per_channel, {**bounds, **channels}
+        )
+
+
+def specs_of(config: Any) -> Specs | None:
+    """Return the specs of a module's settings, or None when they ask for no quantisation.
+
+    Args:
+        config: ``ModuleLinearQuantizerConfig``, or None.
+
+    Raises:
+        QuantizerConfigError: The settings ask for what PT2E has not.
+    """
+    if config is None or config.weight_dtype == torch.float32:
+        return None
+    if config.algorithm != "vanilla":
+        raise QuantizerConfigError(
+            "quantiser: the algorithm is not available in PT2E",
+            found=config.algorithm,
+            expected="vanilla",
+        )
+    activation = None
+    if config.activation_dtype != torch.float32:
+        dtype = _DTYPES[config.activation_dtype]
+        activation = _spec(config, config.activation_observer, dtype, False, {})
+    return Specs(activation, config)
+
+
+def _spec(
+    config: Any, observer: Any, dtype: torch.dtype, per_channel: bool, more: dict[str, int]
+) -> QuantizationSpec:
+    scheme = QuantizationScheme.get_qscheme(config.quantization_scheme, is_per_channel=per_channel)
+    observer_class, options = _OBSERVERS[observer, per_channel]
+    constructor = FakeQuantize.with_args(
+        observer=observer_class, dtype=dtype, qscheme=scheme, **options, **more
+    )
+    return QuantizationSpec(
+        dtype=dtype, observer_or_fake_quant_ctr=constructor, qscheme=scheme, **more
+    )
