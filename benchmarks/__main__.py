@@ -3,6 +3,7 @@
 - ``engine``: whole networks beside OpenVINO, ONNX Runtime, XNNPACK and torch eager.
 - ``bridge``: what a delegate call costs in the stock ExecuTorch runtime.
 - ``programs``: whole .pte programs beside torch eager; asked for by name only.
+- ``quantised``: what quantisation costs EfficientNet-Lite0; asked for by name only.
 
 Without a question: ``engine`` and ``bridge``, as ``make bench`` does. Any other word picks
 networks by parts of their names.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 
-QUESTIONS = ("engine", "bridge", "programs")
+QUESTIONS = ("engine", "bridge", "programs", "quantised")
 
 
 def main() -> None:
@@ -25,7 +26,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="questions, and parts of networks' names")
     parser.add_argument("--quick", action="store_true", help="whether it works, not how fast")
     parser.add_argument(
-        "--publish", action="store_true", help="write docs/benchmarks.md, of all networks only"
+        "--publish", action="store_true", help="write the page under docs/, of all networks only"
     )
     given = parser.parse_args()
     networks = [name for name in given.names if name not in QUESTIONS]
@@ -42,6 +43,10 @@ def main() -> None:
             from benchmarks import bridge
 
             bridge.main(rounds=20 if given.quick else 400)
+        elif question == "quantised":
+            from benchmarks import quantised
+
+            quantised.main(quick=given.quick, publish_table=given.publish)
         else:
             from benchmarks import models
 

@@ -21,6 +21,7 @@ PAGES = [
     "docs/delegation-report.md",
     "docs/ml-model.md",
     "docs/ops.md",
+    "docs/quantisation.md",
 ]
 
 
@@ -36,6 +37,18 @@ def test_python_example_of_ml_model_runs(
     text = (ROOT / "docs" / "ml-model.md").read_text()
     (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     exec(compile(example, "ml-model.md", "exec"), {})
+
+
+@pytest.mark.filterwarnings("ignore:.*experimental")
+def test_python_examples_of_quantisation_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "quantisation.md").read_text()
+    names: dict[str, object] = {}
+    for example in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(compile(example, "quantisation.md", "exec"), names)
+    assert (tmp_path / "model.pte").exists()
 
 
 def test_examples_of_the_delegation_report_run(
