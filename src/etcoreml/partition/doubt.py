@@ -47,6 +47,7 @@ _NETWORK = (
     *("adaptive_avg_pool2d", "index_select", "dropout", "logical_not", "logical_and", "clamp"),
 )
 _KINDS = ("Tensor", "Scalar")
+_SIZE = "aten.sym_size.int"
 COMMON = frozenset(
     {
         "getitem",
@@ -60,7 +61,7 @@ COMMON = frozenset(
         *("aten.mean.dim", "aten.sum.dim_IntList", "aten.where.self", "aten.softmax.int"),
         *("aten.slice_copy.Tensor", "aten.slice.Tensor", "aten.select_copy.int", "aten.select.int"),
         *("aten.transpose_copy.int", "aten.transpose.int", "aten.squeeze_copy.dims"),
-        *("aten.pow.Tensor_Scalar", "aten.arange.start_step", "aten.sym_size.int"),
+        *("aten.pow.Tensor_Scalar", "aten.arange.start_step"),
         *("aten.upsample_nearest2d.vec", "aten.unbind_copy.int", "aten.split_copy.Tensor"),
         *("dim_order_ops._clone_dim_order.default", "dim_order_ops._to_dim_order_copy.default"),
     }
@@ -71,10 +72,14 @@ COMMON = frozenset(
 def is_doubtful(node: Node) -> bool:
     """Whether the rules alone do not settle that a node converts.
 
-    Nodes whose operands are sizes cannot be tried alone and are not doubtful; nor are those that
-    quantise, which the converter understands by their neighbours.
+    Nodes whose operands or results are sizes cannot be tried alone and are not doubtful; nor are
+    those that quantise, which the converter understands by their neighbours.
     """
     tensors = operands(node)
-    if not tensors or not op_name(node).startswith(("aten.", "dim_order_ops.")):
+    if (
+        op_name(node) == _SIZE
+        or not tensors
+        or not op_name(node).startswith(("aten.", "dim_order_ops."))
+    ):
         return False
     return op_name(node) not in COMMON or any(each.dtype not in _COMMON_DTYPES for each in tensors)
