@@ -10,6 +10,7 @@
   + ExportError                   a model could not be exported
   + QuantizerConfigError          the quantiser cannot do as it was told (also a ValueError)
   + RecipeError                   an export recipe cannot be made so (also a ValueError)
+    - CheckpointError             a config.json or its weights do not make a model
   + PartitionError                a partitioner cannot do as it was told
     - PartitionOptionError        contradictory options (also a ValueError)
     - FullGraphError              a whole graph cannot be lowered (also a NotImplementedError)
@@ -120,6 +121,8 @@ class QuantizerConfigError(EtCoreMLError, ValueError):
 
 class RecipeError(EtCoreMLError, ValueError):
     """An export recipe has no such option, or contradicts one."""
+class CheckpointError(ExportError):
+    """A ``config.json`` or the weights beside it do not make a model that is known here."""
 
 
 class PartitionError(EtCoreMLError):

@@ -29,7 +29,9 @@ GENERATED = {"_build_info", "_native"}
 BASE = frozenset({"atomic", "errors", "imports", "mapped", "targets", "types", "units"})
 # Layer -> the layers it may import; "etcoreml" is the package's own __init__.
 ALLOWED = {
-    "cli": {"etcoreml", "partition", "compiler", "runtime", "mil", "blob", *BASE},
+    "cli": {"etcoreml", "llm", "partition", "compiler", "runtime", "mil", "blob", *BASE},
+    # Lowers a decoder of its own, and runs it.
+    "llm": {"partition", "compiler", "runtime", "mil", *BASE},
     # A partitioner names the backend its partitions are for, and asks what that can convert.
     "partition": {"compiler", "mil", *BASE},
     "compiler": {"blob", "mil", *BASE},
