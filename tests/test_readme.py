@@ -19,6 +19,7 @@ PAGES = [
     "docs/architecture.md",
     "docs/blob-format.md",
     "docs/delegation-report.md",
+    "docs/language-models.md",
     "docs/ml-model.md",
     "docs/ops.md",
     "docs/quantisation.md",
@@ -83,7 +84,9 @@ def test_links_lead_somewhere(page: str) -> None:
 
 
 def test_commands_and_options_exist() -> None:
-    commands = re.findall(r"`etcoreml (\w+)(?! \.\.\.$)([^`]*)`", (ROOT / "README.md").read_text())
+    commands = re.findall(
+        r"`etcoreml ([\w-]+)(?! \.\.\.$)([^`]*)`", (ROOT / "README.md").read_text()
+    )
     assert commands
     for command, rest in commands:
         shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -55,3 +57,21 @@ def net_path(programs: Path) -> Path:
 def acosh_path(programs: Path) -> Path:
     """``acosh`` in fp32 as a .pte."""
     return programs / "acosh.pte"
+
+
+@pytest.fixture(scope="session")
+def language_model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A language model in fp32 as a .pte, and what ``export-llm --json`` printed."""
+    from etcoreml.cli import main
+    from tests.llm.folders import folder
+
+    path = tmp_path_factory.mktemp("language") / "model.pte"
+    arguments = ["export-llm", str(folder(path.parent / "folder", "llama")), "-o", str(path)]
+    sizes = ["--context", "512", "--prefill", "16", "--precision", "float32", "--json"]
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.setattr(sys, "argv", ["etcoreml", *arguments, *sizes])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    assert not ended.value.code
+    return path, printed.getvalue()

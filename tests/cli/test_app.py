@@ -15,7 +15,7 @@ from etcoreml.errors import CompareError, DelegateError, EtCoreMLError, UsageErr
 from tests.cli.conftest import Cli
 from tests.runtime.processes import run_python
 
-COMMANDS = ("export", "run", "inspect")
+COMMANDS = ("export", "export-llm", "generate", "run", "inspect", "targets")
 
 
 def test_help_lists_every_command() -> None:

@@ -10,6 +10,8 @@ import typer
 
 import etcoreml
 from etcoreml.cli.export import export
+from etcoreml.cli.export_llm import export_llm
+from etcoreml.cli.generate import generate
 from etcoreml.cli.inspect import inspect
 from etcoreml.cli.render import print_error
 from etcoreml.cli.run import run as run_model
@@ -54,6 +56,8 @@ app.command(name="export")(export)
 app.command(name="run")(run_model)
 app.command(name="inspect")(inspect)
 app.command(name="targets")(targets)
+app.command(name="export-llm")(export_llm)
+app.command(name="generate")(generate)
 
 
 def run() -> None:
