@@ -121,6 +121,8 @@ class QuantizerConfigError(EtCoreMLError, ValueError):
 
 class RecipeError(EtCoreMLError, ValueError):
     """An export recipe has no such option, or contradicts one."""
+
+
 class CheckpointError(ExportError):
     """A ``config.json`` or the weights beside it do not make a model that is known here."""
 
