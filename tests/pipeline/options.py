@@ -20,6 +20,7 @@ from etcoreml.compiler import MULTIMETHOD_WEIGHT_SHARING_STRATEGY, CoreMLBackend
 from etcoreml.imports import quiet_imports
 from etcoreml.mil.ct import coremltools
 from etcoreml.partition import CoreMLPartitioner
+from tests.call import Call
 
 with quiet_imports():
     from executorch.exir import to_edge_transform_and_lower
@@ -124,6 +125,20 @@ def _torchao() -> Program:
     return _program(module), CoreMLPartitioner(compile_specs=_specs("iOS18"))
 
 
+def _bytes() -> Program:
+    """Pictures in and out."""
+    module = Call(lambda x: (torch.relu(x.float() / 255 - 0.5) * 255).to(torch.uint8))
+    return _program(module, torch.ones(2, 16, dtype=torch.uint8)), CoreMLPartitioner()
+
+
+def _of(dtype: torch.dtype, target: str) -> Callable[[], Program]:
+    def make() -> Program:
+        program = _program(_network().to(dtype), torch.randn(2, 16).to(dtype))
+        return program, CoreMLPartitioner(compile_specs=_specs(target))
+
+    return make
+
+
 def _failing() -> Program:
     """Gelu fails to convert, so that the program is lowered several times."""
 
@@ -138,11 +153,14 @@ def _failing() -> Program:
 PROGRAMS: dict[str, Callable[[], Program]] = {
     "default": _plain(),
     "float32": _plain(_specs(compute_precision=ct.precision.FLOAT32)),
-    "cpu": _plain(_specs(compute_unit=ct.ComputeUnit.CPU_ONLY)),
+    **{unit.name: _plain(_specs(compute_unit=unit)) for unit in ct.ComputeUnit},
     **{target: _plain(_specs(target)) for target in ("iOS15", "iOS16", "iOS17", "iOS18")},
     "quantiser": _plain(_specs("iOS18", op_linear_quantizer_config=LINEAR)),
     "passes": _plain(_specs(pass_names=["common::const_elimination"])),
     "torchao": _torchao,
+    "bytes": _bytes,
+    "halves": _of(torch.float16, "iOS15"),
+    "bfloat16": _of(torch.bfloat16, "iOS18"),
     "skipped": _plain(skip_ops_for_coreml_delegation=["aten.gelu.default"]),
     "constants outside": _plain(take_over_constant_data=False),
     "whole graph": _plain(lower_full_graph=True),

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 
+from etcoreml.compiler.specs import COMPILE_SPEC_KEYS
 from tests.lowering import lower
 from tests.networks import ZOO
 from tests.pipeline.options import PROGRAMS
@@ -70,6 +71,12 @@ def _digests(names: list[str], seed: int) -> dict[str, str]:
     digests = {name: digest for name, digest in lines if name in names}
     assert set(digests) == set(names)
     return digests
+
+
+def test_every_compile_spec_is_among_them() -> None:
+    made = [make() for name, make in PROGRAMS.items() if name != "failing"]  # it changes a table
+    specs = [each for _, chosen in made for each in chosen.delegation_spec.compile_specs]
+    assert {each.key for each in specs} == {key.value for key in COMPILE_SPEC_KEYS}
 
 
 def test_what_was_lowered_before_leaves_no_trace() -> None:
