@@ -144,9 +144,11 @@ class LowerError(EtCoreMLError):
 
     Attributes:
         node: Name of the node at fault, where one is known.
+        by_option: Whether what an option asks for failed, so that no node is at fault.
     """
 
     node: str | None = None
+    by_option: bool = False
 
 
 class CompileSpecError(LowerError, ValueError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,17 @@ from torch import Tensor, nn
 
 import etcoreml
 from etcoreml.blob import read_blob
-from etcoreml.compiler import CoreMLBackend
+from etcoreml.compiler import CoreMLBackend, convert
 from etcoreml.compiler.compression import KINDS, read_steps
-from etcoreml.errors import CompileSpecError, DeploymentTargetError
+from etcoreml.compiler.lowest_target import target_of_compression
+from etcoreml.compiler.specs import decode_options
+from etcoreml.errors import CompileSpecError, DeploymentTargetError, LowerError
 from etcoreml.mil.ct import coremltools
 from etcoreml.partition import CoreMLPartitioner
 from tests.lowering import snr_db, specs, to_edge_transform_and_lower
 
 ct = coremltools()
-PALETTE = {
+PALETTE: dict[str, Any] = {
     "config_type": "OpPalettizerConfig",
     "global_config": {"mode": "kmeans", "nbits": 4, "weight_threshold": 64},
 }
@@ -41,6 +44,8 @@ INT8 = {
     "config_type": "OpLinearQuantizerConfig",
     "global_config": {"granularity": "per_tensor", "weight_threshold": 8},
 }
+PALETTE_OF_4 = PALETTE["global_config"]
+VECTORS = {**PALETTE_OF_4, "cluster_dim": 2}
 FIRST_ONLY = {**PALETTE, "op_type_configs": {"linear": None}}
 
 
@@ -51,13 +56,15 @@ def network() -> tuple[nn.Module, tuple[Tensor, ...]]:
     return module.eval(), (torch.randn(2, 32, 2, 2),)
 
 
-def lowered(network: Any, steps: list[Any], target: Any, **options: Any) -> tuple[int, Tensor]:
+def lowered(
+    network: Any, steps: list[Any], target: Any, *, full: bool = True, **options: Any
+) -> tuple[int, Tensor]:
     """Return the bytes of the weights, and the output of the program."""
     module, inputs = network
     compile_specs = specs(minimum_deployment_target=target, **options)
     if steps:
         compile_specs.append(CoreMLBackend.generate_weight_compression_compile_spec(steps))
-    partitioner = CoreMLPartitioner(compile_specs=compile_specs, lower_full_graph=True)
+    partitioner = CoreMLPartitioner(compile_specs=compile_specs, lower_full_graph=full)
     edge = to_edge_transform_and_lower(
         torch.export.export(module, inputs), partitioner=[partitioner]
     )
@@ -118,6 +125,51 @@ def test_joint_compression_needs_ios18(network: Any) -> None:
 def test_compression_needs_ios16(network: Any) -> None:
     with pytest.raises(DeploymentTargetError, match="iOS16"):
         lowered(network, [PALETTE], ct.target.iOS15)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        lambda config: {"global_config": config},
+        lambda config: {"op_type_configs": {"linear": config}},
+        lambda config: {"op_name_configs": {"op_1": config}},
+    ],
+    ids=["global", "type", "name"],
+)
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        ("OpLinearQuantizerConfig", {"dtype": "int4"}),
+        ("OpLinearQuantizerConfig", {"granularity": "per_block"}),
+        ("OpPalettizerConfig", {**PALETTE_OF_4, "granularity": "per_grouped_channel"}),
+        ("OpPalettizerConfig", {**PALETTE_OF_4, "cluster_dim": 2}),
+        ("OpPalettizerConfig", {**PALETTE_OF_4, "enable_per_channel_scale": True}),
+    ],
+    ids=["int4", "blocks", "groups", "vectors", "scales"],
+)
+def test_what_one_step_needs_of_the_target(kind: str, config: Any, where: Any) -> None:
+    (step,) = read_steps([{"config_type": kind, **where(config)}])
+    options = replace(decode_options(()), weight_compression=[step])
+    assert target_of_compression(options) == ct.target.iOS18
+
+
+@pytest.mark.parametrize("step", [INT4, {**PALETTE, "global_config": VECTORS}])
+def test_one_step_may_need_ios18(network: Any, step: Any) -> None:
+    """Also where nodes may stay outside: the layers used to, without a word."""
+    with pytest.raises(DeploymentTargetError, match="found iOS17; expected iOS18"):
+        lowered(network, [step], ct.target.iOS17, full=False)
+
+
+def test_no_node_is_at_fault_where_compression_fails(
+    network: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*args: Any) -> None:
+        what = "not today"
+        raise ValueError(what)
+
+    monkeypatch.setattr(convert, "compress", fails)
+    with pytest.raises(LowerError, match="not today"):
+        lowered(network, [PALETTE], ct.target.iOS16, full=False)
 
 
 def test_two_ways_exclude_each_other(network: Any) -> None:

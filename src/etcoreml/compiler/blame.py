@@ -56,14 +56,15 @@ def culprit(program: ExportedProgram, options: Options, error: LowerError) -> Cu
         options: The options of the conversion.
         error: What it raised.
     """
-    if error.__cause__ is None or isinstance(error.__cause__, MACHINE_FAILURES):
+    cause = error.__cause__
+    if error.by_option or cause is None or isinstance(cause, MACHINE_FAILURES):
         return None  # an option, the partition as a whole, or the machine
     if not _converts(_simple(), options):
         return None  # whatever fails here fails with every node
     name = error.node or _last_of_failing_prefix(program, options)
     node = next(each for each in program.graph.nodes if each.name == name)
-    cause = f"{type(error.__cause__).__name__}: {error.__cause__}".splitlines()[0]
-    reason = f"its delegate does not convert with it: {cause}"
+    found = f"{type(cause).__name__}: {cause}".splitlines()[0]
+    reason = f"its delegate does not convert with it: {found}"
     target = getattr(node.target, "_op", node.target)
     runs = not isinstance(target, OpOverload) or has_out_variant(target)
     return Culprit(node.name, op_name(node), reason, runs)

@@ -48,6 +48,16 @@ class Step:
     kind: str
     config: Any
 
+    @property
+    def configs(self) -> list[Any]:
+        """The configuration of all ops, and those of types of ops and of single ops."""
+        config = self.config
+        return [
+            config.global_config,
+            *config.op_type_configs.values(),
+            *config.op_name_configs.values(),
+        ]
+
 
 def read_steps(written: object) -> list[Step]:
     """Return the steps of a list of dicts.

@@ -256,9 +256,14 @@ def _enumerated_inputs(program: ExportedProgram, options: Options) -> list[Any] 
 
 
 def _compressed(model: Any, options: Options) -> Any:
-    if options.quantizer_config is not None:
-        return quantize_linearly(model, options.quantizer_config)
-    return compress(model, options.weight_compression or ())
+    try:
+        with _translated(options):
+            if options.quantizer_config is not None:
+                return quantize_linearly(model, options.quantizer_config)
+            return compress(model, options.weight_compression or ())
+    except LowerError as error:
+        error.by_option = True
+        raise
 
 
 def _check_initial_state(program: ExportedProgram) -> None:

@@ -36,14 +36,27 @@ def target_of_compression(options: Options) -> Any:
     Args:
         options: Their ``quantizer_config`` and ``weight_compression`` are looked at.
     """
-    config, steps = options.quantizer_config, options.weight_compression
-    if config is not None:
-        blocks = ct.optimize.coreml._config.CompressionGranularity.PER_BLOCK
-        newer = config.nbits < 8 or config.granularity == blocks
-        return target.iOS18 if newer else target.iOS16
-    if steps is not None:
-        return target.iOS18 if len(steps) > 1 else target.iOS16
-    return target.iOS15
+    if not options.compresses:
+        return target.iOS15
+    steps = options.weight_compression or ()
+    configs = [options.quantizer_config, *(each for step in steps for each in step.configs)]
+    newer = len(steps) > 1 or any(map(_needs_ios18, configs))
+    return target.iOS18 if newer else target.iOS16
+
+
+def _needs_ios18(config: Any) -> bool:
+    """Whether older targets have no op for weights that one configuration of ops makes."""
+    coreml = ct.optimize.coreml
+    granularity = coreml._config.CompressionGranularity
+    if isinstance(config, coreml.OpLinearQuantizerConfig):
+        return bool(config.nbits < 8 or config.granularity == granularity.PER_BLOCK)
+    if isinstance(config, coreml.OpPalettizerConfig):
+        return bool(
+            config.granularity == granularity.PER_GROUPED_CHANNEL
+            or config.cluster_dim > 1
+            or config.enable_per_channel_scale
+        )
+    return False
 
 
 def _needs(program: ExportedProgram, options: Options) -> Iterator[Any]:
