@@ -43,6 +43,17 @@ def test_several_files(decoder: Decoder, saved: Path, tmp_path: Path) -> None:
         assert torch.equal(parameter, expected[name]), name
 
 
+def test_files_may_be_links(decoder: Decoder, tmp_path: Path) -> None:
+    """As in Hugging Face's cache, whose folders link to files named by their hashes."""
+    blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshots" / "main"
+    snapshot.mkdir(parents=True)
+    for number, path in enumerate(folder(blobs, "llama", max_shard_size="60KB").iterdir()):
+        path.rename(blobs / str(number))
+        (snapshot / path.name).symlink_to(Path("../../blobs", str(number)))
+    load_weights(decoder, snapshot)
+    assert not torch.equal(decoder.norm.weight, torch.ones(64))
+
+
 def test_half_precision_is_widened(
     decoder: Decoder, tensors: dict[str, Tensor], tmp_path: Path
 ) -> None:

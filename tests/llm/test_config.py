@@ -41,6 +41,8 @@ def test_families_differ_in_what_their_files_do_not_say() -> None:
         ({"quantization_config": {"bits": 4}}, "quantization_config asks for"),
         ({"vocab_size": None}, "vocab_size is missing or no size"),
         ({"num_key_value_heads": 3}, "the heads do not fit together"),
+        ({"eos_token_id": [2, "</s>"]}, r"eos_token_id is no token; found \[2, '</s>'\]"),
+        ({"bos_token_id": True}, "bos_token_id is no token; found True"),
     ],
 )
 def test_what_is_not_computed_is_refused(changed: dict[str, Any], found: str) -> None:
@@ -53,6 +55,8 @@ def test_end_tokens_of_a_chat_model(tmp_path: Path) -> None:
     path.write_text(json.dumps(fields()))
     (tmp_path / "generation_config.json").write_text('{"eos_token_id": [2, 5]}')
     assert read_config(path).eos == (2, 5)
+    (tmp_path / "generation_config.json").write_text('{"eos_token_id": null}')
+    assert read_config(path).eos == (2,)
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:

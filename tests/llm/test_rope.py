@@ -35,6 +35,26 @@ def test_other_variants_are_refused(variant: str) -> None:
         Rope.from_dict({"rope_scaling": {"rope_type": variant, "factor": 2.0}}, "config")
 
 
+@pytest.mark.parametrize(
+    ("scaling", "found"),
+    [
+        ({"rope_type": "default", "partial_rotary_factor": 0.5}, "partial_rotary_factor: 0.5"),
+        ({"full_attention": {"rope_type": "default"}}, "full_attention: "),
+        ({"rope_type": "llama3", "mscale": 1.0}, "mscale: 1.0"),
+    ],
+)
+def test_fields_that_are_not_read_are_refused(scaling: dict[str, Any], found: str) -> None:
+    with pytest.raises(CheckpointError, match=f"fields that are not supported; found {found}"):
+        Rope.from_dict({"rope_parameters": scaling}, "config")
+    with pytest.raises(CheckpointError, match="is no object; found 'linear'"):
+        Rope.from_dict({"rope_scaling": "linear"}, "config")
+
+
+def test_fields_that_change_nothing_are_taken() -> None:
+    neutral = {"rope_theta": 5e5, "partial_rotary_factor": 1.0, "beta_fast": None}
+    assert Rope.from_dict({"rope_parameters": neutral}, "config") == Rope(5e5)
+
+
 def test_a_missing_number_is_named() -> None:
     with pytest.raises(CheckpointError, match="lacks 'low_freq_factor'"):
         Rope.from_dict({"rope_scaling": {"rope_type": "llama3", "factor": 2.0}}, "config")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import tokenizers
 
 from etcoreml.errors import UsageError
 from etcoreml.llm.tokenizer import TextStream, Tokenizer
@@ -41,6 +42,16 @@ def test_what_stays_incomplete_comes_last(tokenizer: Tokenizer) -> None:
     assert stream.add(first) == ""
     assert stream.finish() == "\N{REPLACEMENT CHARACTER}"
     assert stream.finish() == ""
+
+
+def test_a_prompt_is_neither_cut_nor_padded(tmp_path: Path) -> None:
+    """Which a tokenizer.json may ask for, as sentence-transformers' do."""
+    path = tokenizer_file(tmp_path / "tokenizer.json")
+    library = tokenizers.Tokenizer.from_file(str(path))
+    library.enable_truncation(4)
+    library.enable_padding(length=32)
+    library.save(str(path))
+    assert len(Tokenizer(path).encode("hello, world")) == 12
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:

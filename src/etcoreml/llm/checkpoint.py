@@ -134,15 +134,16 @@ def _files(folder: Path) -> Mapping[str, Path]:
         raise UsageError(f"'{folder}' holds no weights", expected=f"{_SINGLE} or {_INDEX}")
     try:
         table = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        files = {str(name): folder / str(file) for name, file in table.items()}
+        names = {str(name): str(file) for name, file in table.items()}
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise CheckpointError(
             f"'{index}' is no index of weights", found=f"{type(error).__name__}: {error}"
         ) from error
-    for path in sorted(set(files.values())):
-        if path.resolve().parent != folder.resolve() or not path.is_file():
-            raise CheckpointError(f"'{index}' names a file that is not beside it", found=path.name)
-    return files
+    for file in sorted(set(names.values())):
+        # Links are followed: Hugging Face's cache keeps what its folders show elsewhere.
+        if Path(file).name != file or not (folder / file).is_file():
+            raise CheckpointError(f"'{index}' names a file that is not beside it", found=file)
+    return {name: folder / file for name, file in names.items()}
 
 
 @contextlib.contextmanager

@@ -125,8 +125,8 @@ class DecoderConfig:
             output_bias=family != "qwen2" and has_bias,
             mlp_bias=family == "llama" and bool(fields.get("mlp_bias", False)),
             qk_norm=family == "qwen3",
-            bos=fields.get("bos_token_id"),
-            eos=_tokens(fields.get("eos_token_id")),
+            bos=next(iter(_tokens(fields, "bos_token_id", name)), None),
+            eos=_tokens(fields, "eos_token_id", name),
         )
         if heads % config.kv_heads or config.head_dim % 2:
             raise CheckpointError(
@@ -148,7 +148,8 @@ def read_config(path: Path) -> DecoderConfig:
     beside = path.with_name("generation_config.json")
     if beside.is_file():
         # A chat model ends its turns with tokens that only this file names.
-        fields = {**fields, **{k: v for k, v in _json(beside).items() if k == "eos_token_id"}}
+        eos = _json(beside).get("eos_token_id")
+        fields = fields if eos is None else {**fields, "eos_token_id": eos}
     return DecoderConfig.from_dict(fields, f"'{path}'")
 
 
@@ -173,7 +174,12 @@ def _size(fields: Mapping[str, Any], field: str, name: str) -> int:
     return value
 
 
-def _tokens(value: Any) -> tuple[int, ...]:
-    if value is None:
-        return ()
-    return tuple(value) if isinstance(value, list) else (int(value),)
+def _tokens(fields: Mapping[str, Any], field: str, name: str) -> tuple[int, ...]:
+    value = fields.get(field)
+    tokens = value if isinstance(value, list) else [] if value is None else [value]
+    # JSON's true is an int in Python.
+    if not all(type(token) is int and token >= 0 for token in tokens):
+        raise CheckpointError(
+            f"{name}: {field} is no token", found=repr(value), expected="integers >= 0, or null"
+        )
+    return tuple(tokens)

@@ -20,6 +20,18 @@ from etcoreml.errors import CheckpointError
 
 VARIANTS = ("default", "linear", "llama3")
 
+_READ = {
+    "rope_type",
+    "type",
+    "rope_theta",
+    "factor",
+    "low_freq_factor",
+    "high_freq_factor",
+    "original_max_position_embeddings",
+}
+# Field -> what it may be without changing anything.
+_NEUTRAL = {"partial_rotary_factor": 1}
+
 
 @dataclass(frozen=True)
 class Rope:
@@ -49,9 +61,11 @@ class Rope:
             name: What to call it in an error.
 
         Raises:
-            CheckpointError: The variant is not computed here, or a number of it is missing.
+            CheckpointError: The variant or one of its fields is not computed here, or a number
+                of it is missing.
         """
         scaling = fields.get("rope_parameters") or fields.get("rope_scaling") or {}
+        _check_fields(scaling, name)
         theta = float(scaling.get("rope_theta") or fields.get("rope_theta") or cls.theta)
         variant = scaling.get("rope_type", scaling.get("type", "default"))
         if variant not in VARIANTS:
@@ -103,3 +117,22 @@ class Rope:
         angles = torch.arange(positions, dtype=torch.float64)[:, None] * self.frequencies(head_dim)
         cosines, sines = angles.cos(), angles.sin()
         return torch.cat([cosines, cosines], -1).float(), torch.cat([-sines, sines], -1).float()
+
+
+def _check_fields(scaling: Any, name: str) -> None:
+    """Refuse what is not read, such as other angles for each type of layer."""
+    if not isinstance(scaling, Mapping):
+        raise CheckpointError(
+            f"{name}: the scaling of rotary embeddings is no object", found=repr(scaling)
+        )
+    others = {
+        field: value
+        for field, value in scaling.items()
+        if field not in _READ and value is not None and value != _NEUTRAL.get(field)
+    }
+    if others:
+        raise CheckpointError(
+            f"{name}: the scaling of rotary embeddings has fields that are not supported",
+            found=", ".join(f"{field}: {value}" for field, value in others.items()),
+            expected=", ".join(sorted(_READ)),
+        )

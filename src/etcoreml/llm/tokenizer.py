@@ -37,6 +37,9 @@ class Tokenizer:
             self._library: Any = Library.from_file(str(path))
         except Exception as error:  # the library raises Exception itself
             raise UsageError(f"'{path}' is no tokenizer.json", found=str(error)) from error
+        # The file may ask for them: a prompt would lose its end, or grow by padding.
+        self._library.no_truncation()
+        self._library.no_padding()
 
     @property
     def vocab_size(self) -> int:
