@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from etcoreml.errors import UsageError
+from etcoreml.errors import ProgramError, UsageError
 from etcoreml.llm.sampler import Sampler
 
 LOGITS = np.array([0.0, 2.0, 1.0, -np.inf, 2.0], np.float32)
@@ -30,6 +30,15 @@ def test_seeds() -> None:
     first, second, other = (Sampler(1.0, seed=seed) for seed in (1, 1, 2))
     draws = [[sampler(LOGITS) for _ in range(50)] for sampler in (first, second, other)]
     assert draws[0] == draws[1] != draws[2]
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_logits_that_are_no_numbers(wrong: float, temperature: float) -> None:
+    logits = LOGITS.copy()
+    logits[4] = wrong
+    with pytest.raises(ProgramError, match=f"found {wrong} as the largest.*\n.*float32"):
+        Sampler(temperature, seed=0)(logits)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from etcoreml.errors import UsageError
+from etcoreml.errors import ProgramError, UsageError
 
 
 class Sampler:
@@ -31,7 +31,19 @@ class Sampler:
         self._random = np.random.default_rng(seed)
 
     def __call__(self, logits: NDArray[np.float32]) -> int:
-        """Return the index drawn from ``(vocabulary,)`` logits; the first among equals."""
+        """Return the index drawn from ``(vocabulary,)`` logits; the first among equals.
+
+        Raises:
+            ProgramError: The largest logit is not finite, or one is NaN.
+        """
+        largest = logits.max()
+        if not np.isfinite(largest):
+            raise ProgramError(
+                "no token can be chosen from the model's logits",
+                found=f"{largest} as the largest of them",
+                expected="a finite number",
+                hint="If fp16 overflows, export the model with --precision float32.",
+            )
         if self._temperature == 0:
             return int(logits.argmax())
         candidates = np.arange(logits.size)
