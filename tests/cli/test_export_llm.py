@@ -34,9 +34,12 @@ def test_folders_that_do_not_serve(cli: Cli, tmp_path: Path) -> None:
     [
         (["--context", "2048"], "was not made for a context of that length; found 2048"),
         (["--context", "512", "--prefill", "600"], "prefill length does not fit"),
+        (["--seed", "0"], "--seed is of random weights, and a folder has its own"),
     ],
 )
-def test_sizes(arguments: list[str], message: str, cli: Cli, tmp_path: Path) -> None:
+def test_options_that_do_not_fit(
+    arguments: list[str], message: str, cli: Cli, tmp_path: Path
+) -> None:
     folder(tmp_path, "llama")
     outcome = cli("export-llm", tmp_path, "-o", tmp_path / "out.pte", *arguments)
     assert outcome.code == 2

@@ -34,6 +34,22 @@ def test_sizes_that_do_not_fit(options: ExportOptions, message: str) -> None:
         make_decoder(config(), options, None)
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("weights", "int2", "none, int8, int4"),
+        ("cache", "State", "io, state"),
+        ("precision", "fp16", "float16, float32"),
+        ("compute_unit", "gpu", "all, cpu_only, cpu_and_gpu, cpu_and_ne"),
+    ],
+)
+def test_options_that_are_none(option: str, value: str, expected: str) -> None:
+    options = replace(ExportOptions(context=512), **{option: value})  # type: ignore[arg-type]
+    message = f"{option} is none of its choices; found '{value}'; expected {expected}"
+    with pytest.raises(UsageError, match=message):
+        make_decoder(config(), options, None)
+
+
 def test_random_weights_are_those_of_the_seed() -> None:
     options = ExportOptions(context=512)
     first, second, other = (make_decoder(config(), options, None, seed) for seed in (0, 0, 1))

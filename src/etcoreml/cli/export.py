@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from etcoreml.choices import ComputeUnit, Precision
 from etcoreml.cli import render
 from etcoreml.cli.export_findings import Findings, check_kernels
 from etcoreml.cli.model_source import check_model, exported_program
@@ -15,8 +16,6 @@ from etcoreml.cli.voices import libraries, steps
 from etcoreml.errors import UsageError
 from etcoreml.targets import NAMES as TARGET_NAMES
 
-ComputeUnit = Literal["all", "cpu_only", "cpu_and_gpu", "cpu_and_ne"]
-Precision = Literal["float16", "float32"]
 ModelType = Literal["model", "compiled_model"]
 
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
+from etcoreml.choices import CacheForm, ComputeUnit, Precision, WeightFormat
 from etcoreml.cli import render
-from etcoreml.cli.export import ComputeUnit, Precision
 from etcoreml.cli.outputs import check_writable
 from etcoreml.cli.voices import libraries, steps
 from etcoreml.errors import UsageError
-
-CacheForm = Literal["io", "state"]
-Weights = Literal["none", "int8", "int4"]
 
 
 def export_llm(
@@ -39,7 +36,7 @@ def export_llm(
         ),
     ] = "io",
     weights: Annotated[
-        Weights,
+        WeightFormat,
         typer.Option(
             help="Store matrices as they are, as int8 with a scale per channel, or as int4 with "
             "a scale per 32 columns."
@@ -55,7 +52,9 @@ def export_llm(
     compute_unit: Annotated[
         ComputeUnit, typer.Option(help="Where Core ML may run the model.")
     ] = "all",
-    seed: Annotated[int, typer.Option(help="Seed of random weights.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of random weights.", show_default="0")
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Show what the libraries below print and warn of.")
     ] = False,
@@ -65,6 +64,12 @@ def export_llm(
     if not model.exists():
         raise UsageError(f"there is no '{model}'", expected="a folder or a config.json")
     folder = model if model.is_dir() else None
+    if folder is not None and seed is not None:
+        raise UsageError(
+            "--seed is of random weights, and a folder has its own",
+            found=f"the folder '{model}'",
+            hint="Give its config.json alone.",
+        )
     output = output or Path(f"{model.resolve().name.removesuffix('.json')}.pte")
     check_writable(output, ".pte")
     timings: dict[str, float] = {}
@@ -80,7 +85,7 @@ def export_llm(
             render.stage(f"Lowering {model} to Core ML", timings, "lower") as say,
             steps(say, printed=verbose),
         ):
-            write = export_language_model(config, options, folder, seed)
+            write = export_language_model(config, options, folder, seed or 0)
         with render.stage(f"Writing {output}", timings, "write"):
             write_atomic(output, write)
     if folder is None:

@@ -9,7 +9,7 @@ import typer
 
 import etcoreml
 from etcoreml.atomic import write_atomic
-from etcoreml.cli.export import ComputeUnit
+from etcoreml.choices import ComputeUnit
 from etcoreml.cli.model_paths import CORE_ML, check_model_path
 from etcoreml.cli.outputs import check_writable
 from etcoreml.errors import UsageError

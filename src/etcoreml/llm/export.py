@@ -16,11 +16,12 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, get_args
 
 import torch
 from torch import Tensor, nn
 
+from etcoreml.choices import CacheForm, ComputeUnit, Precision, WeightFormat
 from etcoreml.compiler import CoreMLBackend
 from etcoreml.compiler.specs import MULTIMETHOD_WEIGHT_SHARING_STRATEGY
 from etcoreml.errors import EtCoreMLError, ExportError, UsageError
@@ -38,7 +39,7 @@ from etcoreml.llm.methods import (
     PREFILL,
     VOCABULARY,
 )
-from etcoreml.llm.weights import WeightFormat, quantize_weights
+from etcoreml.llm.weights import quantize_weights
 from etcoreml.mil.ct import coremltools
 from etcoreml.partition import CoreMLPartitioner
 
@@ -48,8 +49,12 @@ with quiet_imports():
 
 _LOGGER = logging.getLogger(__name__)
 
-CacheForm = Literal["state", "io"]
-Precision = Literal["float16", "float32"]
+_CHOICES = {
+    "cache": CacheForm,
+    "weights": WeightFormat,
+    "precision": Precision,
+    "compute_unit": ComputeUnit,
+}
 
 # Of random weights; Hugging Face's usual initializer_range.
 _DEVIATION = 0.02
@@ -65,8 +70,7 @@ class ExportOptions:
         context: Positions of the cache.
         chunk: Tokens of a prompt that are computed at once.
         precision: Compute precision.
-        compute_unit: Where Core ML may run it, as ``coremltools.ComputeUnit`` names it in lower
-            case.
+        compute_unit: Where Core ML may run it.
     """
 
     cache: CacheForm = "io"
@@ -74,14 +78,22 @@ class ExportOptions:
     context: int = 2048
     chunk: int = 64
     precision: Precision = "float16"
-    compute_unit: str = "all"
+    compute_unit: ComputeUnit = "all"
 
     def check(self, config: DecoderConfig) -> None:
-        """Check that the sizes fit each other and the model.
+        """Check that each option is one, and that the sizes fit each other and the model.
 
         Raises:
             UsageError: They do not.
         """
+        for name, choices in _CHOICES.items():
+            found = getattr(self, name)
+            if found not in get_args(choices):
+                raise UsageError(
+                    f"{name} is none of its choices",
+                    found=repr(found),
+                    expected=", ".join(get_args(choices)),
+                )
         if not 2 <= self.chunk <= self.context:
             raise UsageError(
                 "the prefill length does not fit the context",

@@ -6,16 +6,13 @@ computes with the very weights that the .pte holds.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import nn
 
+from etcoreml.choices import WeightFormat
 from etcoreml.errors import CheckpointError
 from etcoreml.imports import quiet_imports
 from etcoreml.llm.decoder import Decoder
-
-WeightFormat = Literal["none", "int8", "int4"]
 
 BLOCK = 32
 """Columns that share a scale in ``int4``."""
