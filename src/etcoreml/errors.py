@@ -8,9 +8,9 @@
     - StateError                  a state is missing, unknown or another model's (a RuntimeError)
   + UnsupportedOpError            an op or one of its options is outside what a stage can do
   + ExportError                   a model could not be exported
+    - CheckpointError             a config.json or its weights do not make a model
   + QuantizerConfigError          the quantiser cannot do as it was told (also a ValueError)
   + RecipeError                   an export recipe cannot be made so (also a ValueError)
-    - CheckpointError             a config.json or its weights do not make a model
   + PartitionError                a partitioner cannot do as it was told
     - PartitionOptionError        contradictory options (also a ValueError)
     - FullGraphError              a whole graph cannot be lowered (also a NotImplementedError)
