@@ -118,12 +118,19 @@ class Generator:
         Raises:
             UsageError: The prompt is empty, has unknown tokens, or does not fit.
         """
-        self._check(prompt, max_new_tokens)
+        if max_new_tokens < 1:
+            raise UsageError("no tokens are asked for", found=max_new_tokens, expected=">= 1")
+        if len(prompt) + max_new_tokens > self.context:
+            raise UsageError(
+                "prompt and new tokens do not fit the model's context",
+                found=f"{len(prompt)} + {max_new_tokens}",
+                expected=f"at most {self.context}",
+                hint="Ask for fewer tokens, or export the model with a longer --context.",
+            )
         times = times if times is not None else Times()
         start = time.perf_counter()
         logits = self.prefill(prompt)
         times.prompt_tokens, times.prefill_s = len(prompt), time.perf_counter() - start
-        start = time.perf_counter()
         token = choose(logits)
         for position in range(len(prompt), len(prompt) + max_new_tokens):
             if token in self.eos:
@@ -137,7 +144,14 @@ class Generator:
             times.decode_s += time.perf_counter() - start
 
     def prefill(self, prompt: Sequence[int]) -> NDArray[np.float32]:
-        """Return the ``(vocabulary,)`` logits after a text that starts at position 0."""
+        """Return the ``(vocabulary,)`` logits after a text that starts at position 0.
+
+        Raises:
+            UsageError: The text is empty, has unknown tokens, or is longer than the context.
+        """
+        if not prompt:
+            raise UsageError("the prompt has no tokens", expected="at least one")
+        self._check(prompt, 0)
         start = 0
         while start < len(prompt):
             tokens = list(prompt[start : start + self.chunk])
@@ -150,7 +164,12 @@ class Generator:
         return _vector(logits)
 
     def decode(self, token: int, position: int) -> NDArray[np.float32]:
-        """Return the ``(vocabulary,)`` logits after one token at the next position."""
+        """Return the ``(vocabulary,)`` logits after one token at the next position.
+
+        Raises:
+            UsageError: The token is unknown, or the position is beyond the context.
+        """
+        self._check([token], position)
         return _vector(self._run([token], position, 1))
 
     def _run_stateful(self, tokens: Sequence[int], start: int, count: int) -> Tensor:
@@ -174,22 +193,20 @@ class Generator:
         positions[:] = torch.arange(start, start + len(tokens), dtype=torch.int32)
         self._last[0] = count - 1
 
-    def _check(self, prompt: Sequence[int], max_new_tokens: int) -> None:
-        if not prompt:
-            raise UsageError("the prompt has no tokens", expected="at least one")
-        if max_new_tokens < 1:
-            raise UsageError("no tokens are asked for", found=max_new_tokens, expected=">= 1")
-        if len(prompt) + max_new_tokens > self.context:
-            raise UsageError(
-                "prompt and new tokens do not fit the model's context",
-                found=f"{len(prompt)} + {max_new_tokens}",
-                expected=f"at most {self.context}",
-                hint="Ask for fewer tokens, or export the model with a longer --context.",
-            )
-        unknown = [token for token in prompt if not 0 <= token < self.vocab_size]
+    def _check(self, tokens: Sequence[int], start: int) -> None:
+        """Check tokens and positions: no method does, and a wrong one ruins the cache."""
+        for position in (start, start + len(tokens) - 1):
+            if not 0 <= position < self.context:
+                raise UsageError(
+                    "a token's position is outside of the model's context",
+                    found=position,
+                    expected=f"0 to {self.context - 1}",
+                    hint="Export the model with a longer --context.",
+                )
+        unknown = [token for token in tokens if not 0 <= token < self.vocab_size]
         if unknown:
             raise UsageError(
-                "the prompt has tokens that the model does not know",
+                "there are tokens that the model does not know",
                 found=unknown[0],
                 expected=f"0 to {self.vocab_size - 1}",
                 hint="The tokenizer is another model's.",
