@@ -6,8 +6,10 @@ before the node enters a delegate, since a partition that fails to convert fails
 
 from __future__ import annotations
 
+import copy
 import operator
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -34,10 +36,22 @@ def why_not_convertible(node: Node, options: Options, constants: Collection[str]
         options: The compile specs.
         constants: Names of the placeholders whose values go into the model.
     """
+    options = _of_single_nodes(options)
     signature = _signature(node, options, constants)
     if signature not in _VERDICTS:
         _VERDICTS[signature] = _try(node, options, constants)
     return _VERDICTS[signature]
+
+
+def _of_single_nodes(options: Options) -> Options:
+    """Return options without those of whole models: a node is not to blame for what they miss."""
+    return replace(
+        options,
+        quantizer_config=None,
+        weight_compression=None,
+        enumerated_shapes=None,
+        pass_pipeline=copy.deepcopy(options.pass_pipeline),  # a conversion takes passes out
+    )
 
 
 def _signature(node: Node, options: Options, constants: Collection[str]) -> str:
@@ -51,9 +65,12 @@ def _signature(node: Node, options: Options, constants: Collection[str]) -> str:
 
     parts = map_arg((node.args, node.kwargs), told)
     users = sorted({str(user.args[1:]) for user in node.users if user.target is operator.getitem})
-    return (
-        f"{op_name(node)} {parts} {users} {options.deployment_target} {options.compute_precision}"
+    told_options = (
+        options.deployment_target,
+        options.compute_precision,
+        options.pass_pipeline.passes,
     )
+    return f"{op_name(node)} {parts} {users} {told_options}"
 
 
 def _try(node: Node, options: Options, constants: Collection[str]) -> str | None:
