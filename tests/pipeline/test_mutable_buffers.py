@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,11 @@ from torch import Tensor, nn
 
 import etcoreml
 from etcoreml.errors import ProgramError
+from etcoreml.imports import quiet_imports
 from tests.lowering import CoreMLPartitioner, coremltools, specs, to_edge_transform_and_lower
+
+with quiet_imports():
+    from executorch.runtime import Runtime
 
 ct = coremltools()
 # ExecuTorch says that it does not store the zeros a buffer starts with.
@@ -106,6 +112,35 @@ def test_a_reset_starts_anew(start: float) -> None:
         program.reset()
     with pytest.raises(ProgramError, match="no method 'backward'"):
         program.reset("backward")
+
+
+def test_a_reset_lets_go_of_what_was_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    load_program = Runtime.load_program
+
+    def noted(*args: Any, **options: Any) -> Any:
+        program = load_program(*args, **options)
+        opened.append(weakref.ref(program))
+        return program
+
+    monkeypatch.setattr(Runtime, "load_program", noted)
+    program = etcoreml.load(lowered(Counter(0), torch.ones(4))[0])
+    for _ in range(2):
+        program.forward(torch.ones(4))
+        program.reset("forward")
+    gc.collect()
+    assert [each() is None for each in opened] == [True, True, False]
+
+
+def test_a_reset_finds_the_file_from_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "counter.pte").write_bytes(lowered(Counter(0), torch.ones(4))[0])
+    monkeypatch.chdir(tmp_path)
+    program = etcoreml.load("counter.pte")
+    monkeypatch.chdir("/")
+    program.reset()
+    assert first(program.forward(torch.ones(4))) == 1
 
 
 def test_each_method_has_its_own_state() -> None:

@@ -59,12 +59,12 @@ class Program:
         options: Mapping[str, object],
     ) -> None:
         self._open = open_program
-        self._program = open_program()
-        self._renewed: dict[str, Any] = {}
         self._source = source
         self._options = options
         self._methods: dict[str, Any] = {}
         self._infos = MappingProxyType({method.name: method for method in methods})
+        # One that no method is of any more goes, and the methods that were loaded from it.
+        self._programs = dict.fromkeys(self._infos, open_program())
         self._renew_lock()
         _programs.add(self)
 
@@ -111,7 +111,8 @@ class Program:
         """Forget what methods remember between calls: they start again as they were exported.
 
         Core ML state and mutable buffers live as long as the loaded method, which is loaded anew at
-        its next call. ExecuTorch keeps a method as long as its program: it is opened once more.
+        its next call. ExecuTorch keeps a method as long as its program: it is opened once more, and
+        the old one is let go when all of its methods were reset.
 
         Args:
             names: The methods; all of them if none is named.
@@ -126,7 +127,7 @@ class Program:
                 program = self._open()
             for name in names or self._infos:
                 self._methods.pop(name, None)
-                self._renewed[name] = program
+                self._programs[name] = program
 
     def load(self, name: str) -> None:
         """Load a method now rather than at its first call.
@@ -151,8 +152,7 @@ class Program:
                 _surfaced(f"method '{name}' of {self._source} cannot be loaded"),
                 handed_over(self._options),
             ):
-                program = self._renewed.get(name, self._program)
-                self._methods[name] = program.load_method(name)
+                self._methods[name] = self._programs[name].load_method(name)
         return self._methods[name]
 
 
@@ -188,7 +188,8 @@ def load(
         name = f"a program of {len(source)} bytes"
         methods = parse_signatures(io.BytesIO(source), name)
     elif isinstance(source, (str, os.PathLike)):
-        path = data = Path(source)
+        path = Path(source)
+        data = path.absolute()  # it is opened again, maybe from another working directory
         name = f"'{path}'"
         try:
             with path.open("rb") as file:
