@@ -162,3 +162,15 @@ def test_weights_of_subclasses_are_not_compared() -> None:
 @pytest.mark.parametrize("value", [torch.tensor(float("nan")), torch.empty(0), torch.ones(2, 3).T])
 def test_bits_are_compared(value: Tensor) -> None:
     assert alike._equal_bits(value, value.clone())
+
+
+def test_every_partitioner_is_told_the_target(conversions: list[Any]) -> None:
+    partitioners = {name: CoreMLPartitioner() for name in ("one", "two")}
+    program = torch.export.export(nn.ReLU(), (torch.ones(4, dtype=torch.float16),))
+    to_edge_transform_and_lower(
+        dict.fromkeys(partitioners, program),
+        partitioner={name: [each] for name, each in partitioners.items()},
+    )
+    assert len(conversions) == 1
+    targets = {each.report.options["minimum_deployment_target"] for each in partitioners.values()}
+    assert targets == {"iOS16"}

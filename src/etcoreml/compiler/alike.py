@@ -38,11 +38,13 @@ class Lowered:
         program: The partition in edge dialect.
         compile_specs: Its options.
         result: What ExecuTorch was given for it.
+        spec_version: The specification version of its model.
     """
 
     program: ExportedProgram
     compile_specs: Sequence[CompileSpec]
     result: PreprocessResult
+    spec_version: int
 
     @functools.cached_property
     def structure(self) -> tuple[object, ...] | None:
@@ -52,15 +54,16 @@ class Lowered:
 
 def reused(
     program: ExportedProgram, compile_specs: Sequence[CompileSpec], before: Iterable[Lowered]
-) -> PreprocessResult | None:
-    """Return the delegate of a partition that one of ``before`` is like, or None."""
+) -> Lowered | None:
+    """Return a partition with the delegate of the one of ``before`` that it is like, or None."""
     before = list(before)
     structure = _structure(program, compile_specs) if before else None
     if structure is None:
         return None
     for each in before:
         if each.structure == structure and _have_equal_constants(program, each.program):
-            return _with_handles(each, program)
+            result = _with_handles(each, program)
+            return Lowered(program, compile_specs, result, each.spec_version)
     return None
 
 

@@ -89,10 +89,12 @@ def lower(program: ExportedProgram, compile_specs: Sequence[CompileSpec]) -> Pre
     results = _RESULTS.get()
     known = None if results is None else reused(program, compile_specs, results)
     if known is not None:
-        return known
+        tell_target(compile_specs, known.spec_version)
+        return known.result
     options = decode_options(compile_specs)
     with converted(program, options) as (model, debug_info):
-        tell_target(compile_specs, model.spec.specificationVersion)
+        spec_version = model.spec.specificationVersion
+        tell_target(compile_specs, spec_version)
         with stored(package_model(model, debug_info), options.model_type) as package:
             blob = write_blob(package.directory)
     result = PreprocessResult(
@@ -100,7 +102,7 @@ def lower(program: ExportedProgram, compile_specs: Sequence[CompileSpec]) -> Pre
         debug_handle_map=None if package.handles is None else dict(package.handles),
     )
     if results is not None:
-        results.append(Lowered(program, compile_specs, result))
+        results.append(Lowered(program, compile_specs, result, spec_version))
     return result
 
 
