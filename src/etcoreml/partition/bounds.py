@@ -1,8 +1,9 @@
 """Lower bounds of sizes that vary, as the user gave them.
 
 torch specialises sizes of 0 and 1, and its passes raise a lower bound of 1 to 2 on the way from
-ATen to edge dialect. Programs run with a size of 1 all the same, but Core ML refuses what its
-model does not declare. What enters is the program before and after; what changes are the bounds.
+ATen to edge dialect. Programs run with a size of 1 all the same, but Core ML refuses what its model
+does not declare. It has no empty tensors: a given 0 becomes 1. What enters is the program before
+and after; what changes are the bounds.
 """
 
 from __future__ import annotations
@@ -21,11 +22,10 @@ class GivenBounds:
 
     def remember(self, program: ExportedProgram) -> None:
         """Keep the lower bounds of a program in ATen dialect."""
-        self._given[_inputs(program)] = {
-            str(symbol): int(bounds.lower)
-            for symbol, bounds in program.range_constraints.items()
-            if bounds.lower in (0, 1)
-        }
+        given = self._given.setdefault(_inputs(program), {})
+        for symbol, bounds in program.range_constraints.items():
+            if bounds.lower in (0, 1):
+                given[str(symbol)] = 1
 
     def restore(self, program: ExportedProgram) -> None:
         """Lower the bounds that were raised in a program with the same inputs."""
@@ -33,14 +33,23 @@ class GivenBounds:
         for symbol, bounds in program.range_constraints.items():
             low = given.get(str(symbol))
             if low is not None and bounds.lower == 2:
-                program.range_constraints[symbol] = ValueRanges(max(low, 1), bounds.upper)
+                program.range_constraints[symbol] = ValueRanges(low, bounds.upper)
 
 
 def _inputs(program: ExportedProgram) -> _Inputs:
-    """Return what tells programs apart: the symbolic shapes of the inputs; names may change."""
+    """Return what tells programs apart, in either dialect; names of inputs may change.
+
+    These are the symbolic shapes of the inputs and the ranges of the symbols, which are named alike
+    in other methods. Ranges from 1 and from 2 are not told apart: declaring 1 does no harm.
+    """
     wanted = set(program.graph_signature.user_inputs)
-    return tuple(
+    ranges = sorted(
+        f"{symbol}: {max(bounds.lower, 2)} to {bounds.upper}"
+        for symbol, bounds in program.range_constraints.items()
+    )
+    shapes = (
         str(getattr(node.meta.get("val"), "shape", None))
         for node in program.graph.nodes
         if node.op == "placeholder" and node.name in wanted
     )
+    return (*shapes, *ranges)
