@@ -114,3 +114,19 @@ def test_other_kinds_of_programs_stay(program: ExportedProgram) -> None:
     kept = hurried(program)
     assert hurried(kept) is kept
     assert isinstance(kept, ExportedProgram)
+
+
+def test_what_others_replace_meanwhile_stays(program: ExportedProgram) -> None:
+    gc.collect()
+    before = OperatorBase.py_impl
+    kept = hurried(program)
+
+    def theirs(*args: object) -> object:
+        return before(*args)
+
+    OperatorBase.py_impl = theirs
+    del kept
+    gc.collect()
+    stays = OperatorBase.py_impl is theirs
+    OperatorBase.py_impl = before
+    assert stays

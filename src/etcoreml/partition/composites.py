@@ -91,8 +91,14 @@ def _end() -> None:
 
 
 def _replace(owner: Any, name: str, value: object) -> None:
-    _ends.callback(setattr, owner, name, getattr(owner, name))
+    _ends.callback(_restore, owner, name, value, getattr(owner, name))
     setattr(owner, name, value)
+
+
+def _restore(owner: Any, name: str, ours: object, before: object) -> None:
+    """Put a value back, unless somebody else replaced ours: theirs may well call it."""
+    if getattr(owner, name) is ours:
+        setattr(owner, name, before)
 
 
 def _functional_composites() -> set[OperatorBase]:
