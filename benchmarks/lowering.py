@@ -174,11 +174,17 @@ def main(names: list[str] | None = None, rounds: int = ROUNDS, *, publish: bool 
         print(" | ".join(_row(name, results[name])), flush=True)
     OUTPUT.parent.mkdir(exist_ok=True)
     document = {"machine": machine(), "load": load, "rounds": rounds, "networks": results}
-    OUTPUT.write_text(json.dumps(document, indent=2) + "\n")
+    _write(OUTPUT, json.dumps(document, indent=2) + "\n")
     print(f"written: {OUTPUT}")
     if publish:
-        PAGE.write_text(render(document))
+        _write(PAGE, render(document))
         print(f"written: {PAGE}")
+
+
+def _write(path: Path, text: str) -> None:
+    from etcoreml.atomic import write_atomic  # not in the processes that measure
+
+    write_atomic(path, lambda file: file.write(text.encode()))
 
 
 def render(document: Mapping[str, Any]) -> str:
@@ -191,8 +197,8 @@ def render(document: Mapping[str, Any]) -> str:
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     return f"""# What lowering costs, beside executorch's own Core ML backend
 
-Written by `make bench-lowering`, see benchmarks/lowering.py: ours / executorch's = ratio, medians
-of {document["rounds"]} processes each, which take turns, with the goal in parentheses. Lowering is
+Written by `python -m benchmarks.lowering --publish`: ours / executorch's = ratio, medians of
+{document["rounds"]} processes each, which take turns, with the goal in parentheses. Lowering is
 `to_edge_transform_and_lower`; the Core ML part is what it spends in the backend.
 
 {about["processor"]}, {about["cores"]} cores, Python {about["python"]};
