@@ -61,6 +61,7 @@ void walk(const Lstm& p, const Kernels& k, size_t direction, size_t tasks) {
 }  // namespace
 
 void run(const Lstm& p) {
+  if (p.batch == 0) return;
   const Kernels& k = *kernels();
   const size_t threads = thread_count();
   // A thread that waits must not begin another inference: it would wait for itself.

@@ -86,7 +86,8 @@ def operands(s: int, b: int, ways: int, width: int) -> tuple[Array, Array, Array
 
 @pytest.mark.parametrize("way", ["forward", "reverse", "bidirectional"])
 @pytest.mark.parametrize(
-    ("steps", "batch", "width"), [(1, 1, 1), (5, 1, 64), (4, 2, 33), (3, 4, 8), (0, 1, 16)]
+    ("steps", "batch", "width"),
+    [(1, 1, 1), (5, 1, 64), (4, 2, 33), (3, 4, 8), (0, 1, 16), (2, 0, 16)],
 )
 @pytest.mark.usefixtures("any_set")
 def test_recurrence(way: str, steps: int, batch: int, width: int) -> None:
