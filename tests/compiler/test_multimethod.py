@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from typing import Any
 
 import pytest
@@ -34,9 +36,13 @@ class Shared(nn.Module):
         return torch.acosh(y.abs() + 2) + 1 if self.islands else y
 
 
-def partitioner(strategy: Sharing | None, target: Any = None) -> CoreMLPartitioner:
+def partitioner(
+    strategy: Sharing | None, target: Any = None, model_type: Any = CoreMLBackend.MODEL_TYPE.MODEL
+) -> CoreMLPartitioner:
     specs = CoreMLBackend.generate_compile_specs(
-        minimum_deployment_target=target, compute_precision=ct.precision.FLOAT32
+        minimum_deployment_target=target,
+        compute_precision=ct.precision.FLOAT32,
+        model_type=model_type,
     )
     if strategy is not None:
         specs.append(
@@ -170,3 +176,14 @@ def test_one_method_needs_no_sharing() -> None:
         partitioner=[partitioner(Sharing.POSITIONAL)],
     )
     assert read_blob(edge.exported_program().graph_module.lowered_module_0.processed_bytes)
+
+
+def test_one_model_has_one_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ETCOREML_COMPILER", shlex.quote(sys.executable))
+    compiled = CoreMLBackend.MODEL_TYPE.COMPILED_MODEL
+    partitioners = {
+        "prefill": [partitioner(Sharing.POSITIONAL)],
+        "decode": [partitioner(Sharing.POSITIONAL, model_type=compiled)],
+    }
+    with pytest.raises(CompileSpecError, match=r"found .* for prefill, .* for decode"):
+        lowered(partitioners)

@@ -21,7 +21,10 @@ target = ct.target
 
 
 def lowest_target(program: ExportedProgram, options: Options) -> Any:
-    """Return the oldest ``coremltools.target`` that a partition may be converted for.
+    """Return the oldest ``coremltools.target`` that takes a partition without conversions.
+
+    A float16 input or output asks for iOS16. Models for iOS15, where it is asked for, exchange
+    float32 in its place.
 
     Args:
         program: The partition in edge dialect.
@@ -76,5 +79,5 @@ def _needs(program: ExportedProgram, options: Options) -> Iterator[Any]:
     names = {*signature.user_inputs, *signature.user_outputs}
     values = (node.meta.get("val") for node in program.graph.nodes if node.name in names)
     if any(isinstance(each, torch.Tensor) and each.dtype == torch.float16 for each in values):
-        # iOS15 has no float16 inputs and outputs: models for it exchange float32.
+        # At iOS15 each would be converted at the border, at twice the bytes.
         yield target.iOS16

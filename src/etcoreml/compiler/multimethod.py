@@ -25,6 +25,8 @@ from etcoreml.compiler.resolution import tell_target
 from etcoreml.compiler.specs import (
     COMPILE_SPEC_KEYS,
     MULTIMETHOD_WEIGHT_SHARING_STRATEGY,
+    ModelType,
+    Options,
     decode,
     decode_options,
 )
@@ -71,6 +73,7 @@ def preprocess_shared(
         compile_specs: Method name to the options of each partition.
 
     Raises:
+        CompileSpecError: Partitions to be joined ask for different model types.
         Unconverted: A partition failed to convert.
     """
     methods = {name: programs for name, programs in edge_programs.items() if programs}
@@ -125,8 +128,9 @@ def _lower_together(
     programs: Mapping[str, ExportedProgram], compile_specs: Mapping[str, Sequence[CompileSpec]]
 ) -> tuple[str, bytes, dict[str, Handles]]:
     """Return the named-data key, blob and debug handles of a model with a function per method."""
+    options = {name: decode_options(specs) for name, specs in compile_specs.items()}
+    model_type = _common_model_type(options)
     with contextlib.ExitStack() as stack:
-        options = {name: decode_options(specs) for name, specs in compile_specs.items()}
         models = {}
         handles: dict[str, Handles] = {}
         for name, program in programs.items():
@@ -140,6 +144,18 @@ def _lower_together(
         for each in compile_specs.values():
             tell_target(each, model.spec.specificationVersion)
         exact = {name: kept_handles(model, name, each) for name, each in handles.items()}
-        model_type = next(iter(options.values())).model_type
         package = stack.enter_context(stored(package_functions(model, interfaces), model_type))
         return f"coreml_{package.identifier}", write_blob(package.directory), exact
+
+
+def _common_model_type(options: Mapping[str, Options]) -> ModelType:
+    """Return the model type of methods that become one model."""
+    asked = {name: each.model_type for name, each in options.items()}
+    if len(set(asked.values())) > 1:
+        what = "lowering: methods that share weights ask for different model types"
+        raise CompileSpecError(
+            what,
+            found=", ".join(f"{each.value} for {name}" for name, each in asked.items()),
+            expected="one model type for all methods",
+        )
+    return next(iter(asked.values()))
