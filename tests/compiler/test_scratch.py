@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from etcoreml.compiler.scratch import scratch
+from etcoreml.compiler.scratch import scratch, written_into
 from etcoreml.mil.ct import coremltools
 
 ct = coremltools()
@@ -16,7 +16,7 @@ ct = coremltools()
 def test_coremltools_writes_into_it_and_nobody_else() -> None:
     utils = ct.models.utils
     before = utils._tempfile
-    with scratch() as directory:
+    with scratch() as directory, written_into(directory):
         made = Path(utils._tempfile.mkdtemp(suffix=".mlpackage"))
         weights = Path(ct.converters.mil.converter._tempfile.TemporaryDirectory().name)
         with utils._tempfile.NamedTemporaryFile(suffix=".mlmodel") as file:
@@ -36,7 +36,7 @@ def test_it_goes_after_an_exception() -> None:
 
 
 def test_nesting_restores_the_outer_one() -> None:
-    with scratch() as outer:
-        with scratch() as inner:
+    with scratch() as outer, written_into(outer):
+        with scratch() as inner, written_into(inner):
             assert inner != outer
         assert Path(ct.models.utils._tempfile.mkdtemp()).parent == outer

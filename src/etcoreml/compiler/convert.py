@@ -15,6 +15,7 @@ import re
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,7 +30,7 @@ from etcoreml.compiler.mil_model import MilModel, convert
 from etcoreml.compiler.package import DebugInfo, read_debug_info, read_handles
 from etcoreml.compiler.quiet import VERBOSE_VARIABLE, quiet
 from etcoreml.compiler.rewrites import exchange_as_float32, fill_defaults, store_as_int32
-from etcoreml.compiler.scratch import scratch
+from etcoreml.compiler.scratch import scratch, written_into
 from etcoreml.compiler.shortcuts import shortcuts
 from etcoreml.compiler.specs import Options
 from etcoreml.compiler.torch_ops import own_converters
@@ -104,8 +105,14 @@ def _converted(program: ExportedProgram, options: Options) -> Iterator[tuple[Mil
     store_as_int32(program)
     if options.target < ct.target.iOS16:
         exchange_as_float32(program)
-    with _CONVERSION, scratch() as directory, own_converters(), quiet(), shortcuts():
-        with _garbage(), _translated(options, program.graph, names):
+    with scratch() as directory:
+        with (
+            _converting(directory),
+            own_converters(),
+            shortcuts(),
+            _garbage(),
+            _translated(options, program.graph, names),
+        ):
             weights = directory / "weights"
             weights.mkdir()
             inputs = _enumerated_inputs(program, options)
@@ -144,8 +151,8 @@ def combined(models: Mapping[str, MilModel], options: Iterable[Options]) -> Iter
         if each.deployment_target is not None and each.target < ct.target.iOS18:
             what = "lowering: a model with several functions needs a newer deployment target"
             raise _target_error(what, each.target.name, ct.target.iOS18)
-    with _CONVERSION, scratch() as directory, quiet():
-        with _translated():
+    with scratch() as directory:
+        with _converting(directory), _translated():
             functions = ct.utils.MultiFunctionDescriptor()
             for name, model in models.items():
                 functions.add_function(model.to_coremltools().package_path, "main", name)
@@ -154,6 +161,17 @@ def combined(models: Mapping[str, MilModel], options: Iterable[Options]) -> Iter
             ct.utils.save_multifunction(functions, path)
             joined = MilModel.of(ct.models.MLModel(path, skip_model_load=True))
         yield joined
+
+
+@contextlib.contextmanager
+def _converting(directory: Path) -> Iterator[None]:
+    """Let coremltools work for one thread, silently, and put its files into a directory.
+
+    What follows the conversion, such as Apple's compiler at the other end of a network, may take
+    minutes: other threads convert meanwhile.
+    """
+    with _CONVERSION, written_into(directory), quiet():
+        yield
 
 
 @contextlib.contextmanager

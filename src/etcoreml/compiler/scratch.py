@@ -1,8 +1,8 @@
 """A scratch directory for everything coremltools writes while it converts.
 
 coremltools puts every model into a temporary directory that it removes when the process ends, and
-leaves more behind when it fails. ``scratch`` hands it one directory and removes that at the end of
-the block, in success, failure and interruption.
+leaves more behind when it fails. ``scratch`` makes one directory and removes it at the end of the
+block, in success, failure and interruption; ``written_into`` makes coremltools write there.
 """
 
 from __future__ import annotations
@@ -24,22 +24,28 @@ _MODULES = (ct.models.model, ct.models.utils, ct.converters.mil.converter)
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
-    """Yield a directory that receives coremltools' temporary files and is then removed.
+    """Yield a directory that is then removed. It may outlive what is written into it."""
+    with tempfile.TemporaryDirectory(prefix="etcoreml_") as directory:
+        yield Path(directory)
 
-    Only coremltools' own view of ``tempfile`` changes: temporary files of other threads stay
-    where they are.
+
+@contextlib.contextmanager
+def written_into(directory: Path) -> Iterator[None]:
+    """Let a directory receive coremltools' temporary files.
+
+    Only coremltools' own view of ``tempfile`` changes, for one thread at a time: temporary files
+    of others stay where they are.
     """
     with contextlib.ExitStack() as stack:
-        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="etcoreml_"))
         redirected = SimpleNamespace(
             NamedTemporaryFile=functools.partial(tempfile.NamedTemporaryFile, dir=directory),
-            TemporaryDirectory=functools.partial(_directory, directory),
+            TemporaryDirectory=functools.partial(_directory, str(directory)),
             mkdtemp=functools.partial(tempfile.mkdtemp, dir=directory),
         )
         for module in _MODULES:
             stack.callback(setattr, module, "_tempfile", module._tempfile)
             module._tempfile = redirected
-        yield Path(directory)
+        yield
 
 
 def _directory(parent: str) -> SimpleNamespace:

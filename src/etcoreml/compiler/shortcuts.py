@@ -3,8 +3,8 @@
 Two of them cost a fifth of its passes. At the end of every ``with block``, some hundred times for
 a model, each variable is told which ``constexpr`` ops it is computed from, also where there are
 none. And the pass that moves transposes writes the whole program as text for a log that nobody
-reads. The results are the same, so that other threads that use coremltools meanwhile notice
-nothing.
+reads. The shortcuts hold for all threads of the process: those that convert with coremltools itself
+meanwhile get the same models, but a program that they print is no more than its name.
 
 Source: coremltools 9.0 ``converters/mil/mil/block.py``, ``passes/defs/optimize_repeat_ops.py``.
 """
