@@ -107,6 +107,17 @@ def test_only_weights() -> None:
     assert [each for each in calls(module) if each in ("q", "dq")] == ["dq"] * 4
 
 
+@pytest.mark.parametrize("per_channel", [True, False])
+@pytest.mark.parametrize("dtype", ["qint8", "quint8", "qint4", "quint4"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_largest_weight_is_exact(dtype: str, per_channel: bool, sign: int) -> None:
+    layer = nn.Linear(4, 2, bias=False).eval()
+    layer.weight.data = sign * torch.tensor([[1.0, 0.25, 0, -0.5], [1.0, -0.5, 0.125, 0]])
+    settings = {**WEIGHT_ONLY, "weight_dtype": dtype, "weight_per_channel": per_channel}
+    module = quantized(layer, (torch.eye(4),), {"global_config": settings})
+    torch.testing.assert_close(eager(module, (torch.eye(4),))[0], layer.weight.data[:, 0])
+
+
 def test_float_weights_are_no_quantisation() -> None:
     settings = {"global_config": {"weight_dtype": "float32", "activation_dtype": "float32"}}
     assert {"q", "dq"}.isdisjoint(calls(quantized(Twice().eval(), PICTURE, settings)))

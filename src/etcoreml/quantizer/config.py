@@ -44,7 +44,6 @@ _OBSERVERS: Mapping[tuple[Any, bool], tuple[Any, Mapping[str, float]]] = Mapping
     }
 )
 _DTYPES = MappingProxyType({torch.quint8: torch.uint8, torch.qint8: torch.int8})
-_INT4_BITS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,10 +63,7 @@ class Specs:
         """Return the spec of a weight whose channels lie along ``axis``."""
         config = self.config
         dtype = _DTYPES[config.weight_dtype]
-        bounds: dict[str, int] = {}
-        if config.weight_n_bits == _INT4_BITS:
-            low, high = (-8, 7) if dtype is torch.int8 else (0, 15)
-            bounds = {"quant_min": low, "quant_max": high}
+        bounds = _weight_range(dtype, config.weight_n_bits, config.quantization_scheme)
         channels = {"ch_axis": axis} if config.weight_per_channel else {}
         return _spec(
             config, config.weight_observer, dtype, config.weight_per_channel, {**bounds, **channels}
@@ -96,6 +92,18 @@ def specs_of(config: Any) -> Specs | None:
         dtype = _DTYPES[config.activation_dtype]
         activation = _spec(config, config.activation_observer, dtype, False, {})
     return Specs(activation, config)
+
+
+def _weight_range(dtype: torch.dtype, bits: int, scheme: Any) -> dict[str, int]:
+    """Return the integers that a weight may become.
+
+    A symmetric range leaves out the lowest of them: with it, the scale would make the largest
+    weight of each channel one that lies half a step beyond the range.
+    """
+    count = 2**bits
+    low = 0 if dtype is torch.uint8 else -count // 2
+    is_symmetric = scheme == QuantizationScheme.symmetric
+    return {"quant_min": low + is_symmetric, "quant_max": low + count - 1}
 
 
 def _spec(
