@@ -13,6 +13,7 @@ from etcoreml.errors import DeploymentTargetError
 from etcoreml.runtime.payload import open_payload
 from etcoreml.runtime.pte import parse_pte
 from tests.lowering import CoreMLPartitioner, coremltools, lower, specs
+from tests.quantizer.pt2e import quantized
 
 ct = coremltools()
 iOS15, iOS16, iOS17, iOS18 = (ct.target[f"iOS{n}"] for n in (15, 16, 17, 18))  # noqa: N816
@@ -89,6 +90,29 @@ def test_the_lowest_that_is_needed(name: str, caplog: pytest.LogCaptureFixture) 
     said = f"no minimum_deployment_target was given, and the model needs {needed.name}, macOS"
     assert (said in caplog.text) == (needed > iOS15)
     assert len(etcoreml.load(pte).forward(x)[0]) == len(x)
+
+
+@pytest.mark.parametrize("per_channel", [True, False])
+@pytest.mark.parametrize("dtype", ["qint4", "quint4", "qint8"])
+def test_weights_of_pt2e(dtype: str, per_channel: bool) -> None:
+    """coremltools stores those of 4 bits in 8 below iOS18, and does not say so."""
+    x = torch.ones(1, 64)
+    settings = {
+        "activation_dtype": "float32",
+        "weight_dtype": dtype,
+        "weight_per_channel": per_channel,
+    }
+    module = quantized(nn.Linear(64, 64).eval(), (x,), {"global_config": settings})
+    partitioner = CoreMLPartitioner(lower_full_graph=True)
+    versions = spec_versions(lower(module, (x,), partitioner=partitioner))
+    older = CoreMLPartitioner(compile_specs=specs(minimum_deployment_target=iOS17))
+    if dtype == "qint8":
+        assert versions == {iOS17.value}
+        assert spec_versions(lower(module, (x,), partitioner=older)) == {iOS17.value}
+    else:
+        assert versions == {iOS18.value}
+        with pytest.raises(DeploymentTargetError, match="found iOS17; expected iOS18"):
+            lower(module, (x,), partitioner=older)
 
 
 @pytest.mark.parametrize("config", [INT8, INT4], ids=["int8", "int4"])

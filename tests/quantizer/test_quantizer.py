@@ -118,6 +118,102 @@ def test_the_largest_weight_is_exact(dtype: str, per_channel: bool, sign: int) -
     torch.testing.assert_close(eager(module, (torch.eye(4),))[0], layer.weight.data[:, 0])
 
 
+def weight_scales(module: Any) -> dict[str, tuple[str, Any, tuple[int, ...]]]:
+    """Return the op that restores the weight of each layer, its axis, and the shape of its scales.
+
+    Without an axis, the shape is empty.
+    """
+    found = {}
+    for node in module.graph.nodes:
+        for weight in node.all_input_nodes[1:2]:
+            if "dequantize" in str(weight.target) and "dequantize" not in str(node.target):
+                name = weight.target._schema.name.partition("::")[2]
+                channels = "channel" in name
+                axis = weight.args[3] if channels else None
+                scale = getattr(module, weight.args[1].target).shape if channels else ()
+                layer = node.target._schema.name.partition("::")[2]
+                found[f"{layer} {tuple(getattr(module, weight.args[0].target).shape)}"] = (
+                    name,
+                    axis,
+                    tuple(scale),
+                )
+    return found
+
+
+class Weights(nn.Module):
+    """Weights whose output channels lie along several axes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(6, 6, 3, groups=6)
+        self.up = nn.ConvTranspose2d(6, 4, 2)
+        self.spread = nn.ConvTranspose2d(4, 4, 3, groups=4)
+        self.grouped = nn.ConvTranspose2d(4, 6, 1, groups=2)
+        self.head = nn.Linear(6, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.grouped(self.spread(self.up(self.depthwise(x))))
+        return self.head(x.mean((2, 3)))
+
+
+def test_axes_of_weights() -> None:
+    inputs = (torch.randn(1, 6, 5, 5),)
+    settings = {"global_config": WEIGHT_ONLY}
+    module = quantized(Weights().eval(), inputs, settings)
+    channel, tensor = "dequantize_per_channel", "dequantize_per_tensor"
+    assert weight_scales(module) == {
+        "conv2d (6, 1, 3, 3)": (channel, 0, (6,)),
+        "conv_transpose2d (6, 4, 2, 2)": (channel, 1, (4,)),
+        "conv_transpose2d (4, 1, 3, 3)": (channel, 0, (4,)),
+        # Each index of (in, out / groups) belongs to several output channels, or to none whole.
+        "conv_transpose2d (4, 3, 1, 1)": (tensor, None, ()),
+        "linear (5, 6)": (channel, 0, (5,)),
+    }
+    assert snr_db(lowered_and_run(module, inputs, "iOS17"), eager(module, inputs)) > 50
+
+
+def test_weights_alone_need_no_data() -> None:
+    network = Twice().eval()
+    ready = prepared(network, PICTURE, {"global_config": WEIGHT_ONLY})
+    assert snr_db(eager(convert_pt2e(ready), PICTURE), eager(network, PICTURE)) > 30
+
+
+@pytest.mark.parametrize(
+    ("activation", "low"),
+    [
+        (nn.ReLU(), 0),
+        (nn.ReLU6(), 0),
+        (nn.Hardtanh(0, 6), 0),
+        (nn.Sigmoid(), 0),
+        (nn.Hardtanh(), 128),
+        (nn.Tanh(), 128),
+    ],
+    ids=str,
+)
+def test_what_is_never_negative_needs_no_sign(activation: nn.Module, low: int) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), activation).eval()
+    module = quantized(network, PICTURE, {})
+    output = [node for node in module.graph.nodes if ".quantize_per_tensor" in str(node.target)][-1]
+    highest = float(eager(network, PICTURE).max())
+    scale, zero_point = output.args[1:3]
+    assert zero_point == low
+    if low == 0:
+        # Observed after rounded weights; a sign would take half of the steps.
+        assert scale == pytest.approx(highest / 255, rel=0.02)
+
+
+def test_a_mean_has_a_scale_of_its_own() -> None:
+    class Mean(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.mean((2, 3))
+
+    module = quantized(Mean().eval(), PICTURE, {})
+    assert calls(module) == ["q", "dq", "mean", "q", "dq"]
+    scales = [node.args[1] for node in module.graph.nodes if ".quantize_p" in str(node.target)]
+    largest = eager(Mean(), PICTURE).abs().max()
+    assert scales[1] == pytest.approx(float(largest) / 127.5, rel=0.02)
+
+
 def test_float_weights_are_no_quantisation() -> None:
     settings = {"global_config": {"weight_dtype": "float32", "activation_dtype": "float32"}}
     assert {"q", "dq"}.isdisjoint(calls(quantized(Twice().eval(), PICTURE, settings)))
@@ -130,6 +226,10 @@ def test_float_weights_are_no_quantisation() -> None:
         (
             {"global_config": {}, "module_name_configs": {"first": None}},
             "dq conv2d relu q dq conv2d relu q dq",
+        ),
+        (
+            {"module_name_configs": {"first": None, "first.0": WEIGHT_ONLY}},
+            "dq conv2d relu conv2d relu",
         ),
         (
             {"global_config": {}, "module_type_configs": {"Conv2d": WEIGHT_ONLY}},

@@ -122,6 +122,8 @@ def test_options_reach_the_partitioner() -> None:
         (TYPE.TORCHAO_INT8_WEIGHT_ONLY_PER_GROUP, {"group_size": 0}, "must be positive"),
         (TYPE.CODEBOOK_WEIGHT_ONLY, {"bits": 3}, "'bits' and 'block_size' must be present"),
         (TYPE.CODEBOOK_WEIGHT_ONLY, {**CODEBOOK, "bits": 9}, "must be between 1 and 8"),
+        (TYPE.CODEBOOK_WEIGHT_ONLY, {**CODEBOOK, "bits": 5}, "neither 5 nor 7"),
+        (TYPE.CODEBOOK_WEIGHT_ONLY, {**CODEBOOK, "bits": 7}, "neither 5 nor 7"),
         (TYPE.CODEBOOK_WEIGHT_ONLY, {**CODEBOOK, "block_size": "[-1]"}, "must be a list"),
     ],
 )

@@ -25,7 +25,11 @@ from torch.fx import Graph, GraphModule
 from etcoreml.compiler.compression import compress, quantize_linearly
 from etcoreml.compiler.decompositions import expand
 from etcoreml.compiler.enumerated_shapes import Symbol, symbolic_inputs
-from etcoreml.compiler.lowest_target import lowest_target, target_of_compression
+from etcoreml.compiler.lowest_target import (
+    lowest_target,
+    target_of_compression,
+    target_of_weights,
+)
 from etcoreml.compiler.mil_model import MilModel, convert
 from etcoreml.compiler.package import DebugInfo, read_debug_info, read_handles
 from etcoreml.compiler.quiet import VERBOSE_VARIABLE, quiet
@@ -93,7 +97,7 @@ def converted(program: ExportedProgram, options: Options) -> Iterator[tuple[MilM
 @contextlib.contextmanager
 def _converted(program: ExportedProgram, options: Options) -> Iterator[tuple[MilModel, DebugInfo]]:
     """Convert a partition for the deployment target of its options."""
-    _check_options(options)
+    _check_options(program, options)
     calls = sum(node.op == "call_function" for node in program.graph.nodes)
     _LOGGER.info("converting %d node%s", calls, "" if calls == 1 else "s")
     _check_initial_state(program)
@@ -232,14 +236,14 @@ def _node_at(error: BaseException, graph: Graph, names: Collection[str]) -> str 
     return None
 
 
-def _check_options(options: Options) -> None:
+def _check_options(program: ExportedProgram, options: Options) -> None:
     """Refuse what this version cannot honour."""
     if options.quantizer_config is not None and options.weight_compression is not None:
         what = "lowering: op_linear_quantizer_config and weight_compression exclude each other"
         raise CompileSpecError(
             what, hint="Make the quantiser a step of weight_compression: OpLinearQuantizerConfig."
         )
-    needed = target_of_compression(options)
+    needed = max(target_of_compression(options), target_of_weights(program))
     if options.target < needed:
         what = "lowering: weights compressed in this way need a newer deployment target"
         raise _target_error(what, options.target.name, needed)

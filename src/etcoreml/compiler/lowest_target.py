@@ -7,6 +7,7 @@ options certainly need. What its ops need beyond that, coremltools says when it 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -18,6 +19,15 @@ from etcoreml.mil.ct import coremltools
 
 ct = coremltools()
 target = ct.target
+
+_STEPS_OF_4_BITS = 16
+_RANGES = MappingProxyType(
+    {
+        "quantized_decomposed.dequantize_per_tensor.default": (3, 4),
+        "quantized_decomposed.dequantize_per_channel.default": (4, 5),
+    }
+)
+"""Name of an op to the arguments that say the lowest and the highest integer."""
 
 
 def lowest_target(program: ExportedProgram, options: Options) -> Any:
@@ -62,12 +72,36 @@ def _needs_ios18(config: Any) -> bool:
     return False
 
 
+def target_of_weights(program: ExportedProgram) -> Any:
+    """Return the oldest target that has stored weights as PT2E quantised them.
+
+    coremltools would store those of 4 bits in 8 below iOS18, and fails on others below iOS17.
+
+    Args:
+        program: The partition in edge dialect.
+    """
+    signature = program.graph_signature
+    stored = {
+        *signature.inputs_to_parameters,
+        *signature.inputs_to_buffers,
+        *signature.inputs_to_lifted_tensor_constants,
+    }
+    needed = target.iOS15
+    for node in program.graph.nodes:
+        name = str(getattr(node.target, "_op", node.target))
+        if name in _RANGES and node.args[0].name in stored:
+            low, high = (node.args[at] for at in _RANGES[name])
+            needed = max(needed, target.iOS18 if high - low < _STEPS_OF_4_BITS else target.iOS17)
+    return needed
+
+
 def _needs(program: ExportedProgram, options: Options) -> Iterator[Any]:
     yield target.iOS15
     signature = program.graph_signature
     if signature.buffers_to_mutate or not signature.user_inputs:
         yield target.iOS18
     yield target_of_compression(options)
+    yield target_of_weights(program)
     if options.enumerated_shapes is not None:
         varying = [
             name

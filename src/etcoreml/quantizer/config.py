@@ -52,22 +52,25 @@ class Specs:
 
     Attributes:
         activation: Of inputs and outputs; None leaves them in floating point.
+        non_negative: The same of values that are never negative, which need no sign.
         config: coremltools' settings they follow.
     """
 
     activation: QuantizationSpec | None
+    non_negative: QuantizationSpec | None
     config: Any
 
     @functools.lru_cache  # noqa: B019 - a few axes; equal specs have to be one object
-    def weight(self, axis: int) -> QuantizationSpec:
-        """Return the spec of a weight whose channels lie along ``axis``."""
+    def weight(self, axis: int | None) -> QuantizationSpec:
+        """Return the spec of a weight whose channels lie along ``axis``; None for along none."""
         config = self.config
         dtype = _DTYPES[config.weight_dtype]
         bounds = _weight_range(dtype, config.weight_n_bits, config.quantization_scheme)
-        channels = {"ch_axis": axis} if config.weight_per_channel else {}
-        return _spec(
-            config, config.weight_observer, dtype, config.weight_per_channel, {**bounds, **channels}
-        )
+        per_channel = config.weight_per_channel and axis is not None
+        scheme = _scheme(config.quantization_scheme, per_channel)
+        if axis is not None and per_channel:
+            bounds["ch_axis"] = axis
+        return _spec(scheme, config.weight_observer, dtype, bounds)
 
 
 def specs_of(config: Any) -> Specs | None:
@@ -87,30 +90,40 @@ def specs_of(config: Any) -> Specs | None:
             found=config.algorithm,
             expected="vanilla",
         )
-    activation = None
-    if config.activation_dtype != torch.float32:
-        dtype = _DTYPES[config.activation_dtype]
-        activation = _spec(config, config.activation_observer, dtype, False, {})
-    return Specs(activation, config)
+    if config.activation_dtype == torch.float32:
+        return Specs(None, None, config)
+    dtype = _DTYPES[config.activation_dtype]
+    observer = config.activation_observer
+    activation = _spec(_scheme(config.quantization_scheme), observer, dtype, {})
+    # A symmetric range would leave its lower half unused; an affine one starts at 0.
+    non_negative = _spec(_scheme(QuantizationScheme.affine), observer, dtype, {})
+    return Specs(activation, non_negative, config)
 
 
 def _weight_range(dtype: torch.dtype, bits: int, scheme: Any) -> dict[str, int]:
     """Return the integers that a weight may become.
 
-    A symmetric range leaves out the lowest of them: with it, the scale would make the largest
-    weight of each channel one that lies half a step beyond the range.
+    A symmetric range has as many below its zero as above: it leaves out the lowest of signed
+    integers, the highest of the others, whose range has to begin with 0. Otherwise the scale would
+    make the largest weight of each channel one that lies half a step beyond the range.
     """
-    count = 2**bits
-    low = 0 if dtype is torch.uint8 else -count // 2
+    is_unsigned, most = dtype is torch.uint8, 2**bits - 1
+    low = 0 if is_unsigned else -(2 ** (bits - 1))
     is_symmetric = scheme == QuantizationScheme.symmetric
-    return {"quant_min": low + is_symmetric, "quant_max": low + count - 1}
+    return {
+        "quant_min": low + (is_symmetric and not is_unsigned),
+        "quant_max": low + most - (is_symmetric and is_unsigned),
+    }
+
+
+def _scheme(scheme: Any, per_channel: bool = False) -> torch.qscheme:
+    return QuantizationScheme.get_qscheme(scheme, is_per_channel=per_channel)
 
 
 def _spec(
-    config: Any, observer: Any, dtype: torch.dtype, per_channel: bool, more: dict[str, int]
+    scheme: torch.qscheme, observer: Any, dtype: torch.dtype, more: dict[str, int]
 ) -> QuantizationSpec:
-    scheme = QuantizationScheme.get_qscheme(config.quantization_scheme, is_per_channel=per_channel)
-    observer_class, options = _OBSERVERS[observer, per_channel]
+    observer_class, options = _OBSERVERS[observer, "ch_axis" in more]
     constructor = FakeQuantize.with_args(
         observer=observer_class, dtype=dtype, qscheme=scheme, **options, **more
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from torch.fx import GraphModule
@@ -20,7 +21,8 @@ class Milestones:
 
     Args:
         config: ``LinearQuantizerConfig``; the global milestones, else the first that are set.
-            Without any, everything is on from the start.
+            With them nothing is on before the first step, and what is at -1 never comes; without
+            any, everything is on from the start.
     """
 
     def __init__(self, config: Any) -> None:
@@ -33,18 +35,33 @@ class Milestones:
         self._milestones: list[int] | None = set_ones[0] if set_ones else None
         self._count = 0
 
+    @property
+    def are_set(self) -> bool:
+        """Whether the configuration has any."""
+        return self._milestones is not None
+
+    def start(self, modules: Iterable[Any]) -> None:
+        """Turn fake quantisers off until the first step, in place, where milestones are set."""
+        if self._milestones is not None:
+            for module in modules:
+                _switch(module, observe=False, simulate=False)
+
     def step(self, model: GraphModule) -> None:
         """Count a step of training and set what it asks for, in place."""
         if self._milestones is None:
             return
-        observe, simulate, settle, freeze = (self._count >= at for at in self._milestones)
+        observe, simulate, settle, freeze = (0 <= at <= self._count for at in self._milestones)
         for module in model.modules():
-            if isinstance(module, FakeQuantizeBase):
-                module.enable_observer(observe and not settle)
-                module.enable_fake_quant(simulate)
+            _switch(module, observe=observe and not settle, simulate=simulate)
         if freeze:
             _freeze_statistics(model)
         self._count += 1
+
+
+def _switch(module: Any, *, observe: bool, simulate: bool) -> None:
+    if isinstance(module, FakeQuantizeBase):
+        module.enable_observer(observe)
+        module.enable_fake_quant(simulate)
 
 
 def _freeze_statistics(model: GraphModule) -> None:

@@ -6,11 +6,11 @@ between. Ops that only move values keep the scale of their input.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable
 from typing import Any
 
 import torch
+from torch.fx import Node
 
 _aten: Any = torch.ops.aten
 
@@ -29,24 +29,32 @@ def _each(names: Iterable[str]) -> Iterable[Any]:
             yield getattr(in_place, overload)
 
 
-WEIGHT_AXES: Mapping[Any, int] = MappingProxyType(
-    {
-        **dict.fromkeys(
-            _overloads(
-                *("conv1d.default", "conv2d.default", "conv3d.default"),
-                *("conv1d.padding", "conv2d.padding", "conv3d.padding"),
-                "linear.default",
-            ),
-            0,
-        ),
-        **dict.fromkeys(
-            _overloads("conv_transpose1d.default", "conv_transpose2d.input"),
-            1,
-        ),
-        _aten.conv_transpose3d.input: 1,
-    }
+_TRANSPOSED = _overloads(
+    "conv_transpose1d.default", "conv_transpose2d.input", "conv_transpose3d.input"
 )
-"""Ops of an input and a weight, to the axis of the weight's output channels."""
+_GROUPS = 6  # the argument of a transposed convolution
+
+WEIGHTED = _TRANSPOSED | _overloads(
+    *("conv1d.default", "conv2d.default", "conv3d.default"),
+    *("conv1d.padding", "conv2d.padding", "conv3d.padding"),
+    "linear.default",
+)
+"""Ops of an input and a weight."""
+
+
+def weight_axis(node: Node) -> int | None:
+    """Return the axis of a weight that counts the output channels of an op of ``WEIGHTED``.
+
+    The weight of a transposed convolution is ``(in, out / groups, ...)``: with groups, an index
+    along neither axis is one output channel, unless each group has but one. Then it is None.
+    """
+    if node.target not in _TRANSPOSED:
+        return 0
+    if len(node.args) <= _GROUPS or node.args[_GROUPS] == 1:
+        return 1
+    weight: Any = node.args[1]
+    return 0 if weight.meta["val"].shape[1] == 1 else None
+
 
 BATCH_NORMS = _overloads("batch_norm.default")
 
@@ -57,6 +65,21 @@ ACTIVATIONS = _overloads(
     *("sigmoid.default", "log_sigmoid.default", "tanh.default", "softplus.default"),
 )
 
+_NON_NEGATIVE = _overloads(
+    *("relu.default", "relu6.default", "sigmoid.default", "hardsigmoid.default"),
+    "softplus.default",
+)
+_CLAMPS = _overloads("hardtanh.default", "clamp.default")
+
+
+def is_non_negative(node: Node) -> bool:
+    """Whether what a node returns is never negative."""
+    if node.target in _CLAMPS:
+        low = node.args[1] if len(node.args) > 1 else None
+        return isinstance(low, (int, float)) and low >= 0
+    return node.target in _NON_NEGATIVE
+
+
 BINARY = _overloads("add.Tensor", "sub.Tensor", "mul.Tensor", "matmul.default", "bmm.default")
 """Ops of two activations."""
 
@@ -64,9 +87,12 @@ POOLS = _overloads(
     *(f"max_pool{n}d.default" for n in (1, 2, 3)),
     *(f"avg_pool{n}d.default" for n in (1, 2, 3)),
     *(f"adaptive_avg_pool{n}d.default" for n in (1, 2, 3)),
-    *("mean.dim", "flatten.using_ints"),
+    "flatten.using_ints",
 )
 """Ops whose output has the scale of their input."""
+
+REDUCTIONS = _overloads("mean.dim")
+"""Ops of one activation whose output has less of a range than it."""
 
 MOVES = _overloads(
     *("view.default", "reshape.default", "permute.default", "transpose.int", "unflatten.int"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -20,7 +21,10 @@ from etcoreml.quantizer.operators import (
     EMBEDDINGS,
     MOVES,
     POOLS,
-    WEIGHT_AXES,
+    REDUCTIONS,
+    WEIGHTED,
+    is_non_negative,
+    weight_axis,
 )
 from etcoreml.quantizer.selection import Selection
 
@@ -38,7 +42,8 @@ class CoreMLQuantizer(Quantizer):  # type: ignore[misc] # torchao is untyped
 
     Quantised are convolutions and linear layers with their batch norm and activation, additions,
     products, matrix products, poolings and embeddings (see ``quantizer.operators``). Scales of
-    activations are per tensor, those of weights per channel or per tensor.
+    activations are per tensor, those of weights per channel or per tensor. Weights are observed
+    when the module is prepared, unless milestones say when.
 
     ``milestones`` of the configuration take effect through ``step``. Its
     ``non_traceable_module_names`` and ``preserved_attributes`` are about ``torch.fx`` tracing and
@@ -82,6 +87,22 @@ class CoreMLQuantizer(Quantizer):  # type: ignore[misc] # torchao is untyped
     def validate(self, model: GraphModule) -> None:
         """Accept every annotation: those of other quantisers are theirs to check."""
 
+    def prepare_obs_or_fq_callback(
+        self, model: GraphModule, edge_or_node_to_obs_or_fq: dict[Any, Any]
+    ) -> None:
+        """Observe the weights, or turn all off that milestones will turn on.
+
+        Args:
+            model: The module that is prepared.
+            edge_or_node_to_obs_or_fq: Its fake quantisers, by node or ``(node, user)``.
+        """
+        self._milestones.start(edge_or_node_to_obs_or_fq.values())
+        if self._milestones.are_set:
+            return
+        for edge, observe in edge_or_node_to_obs_or_fq.items():
+            if isinstance(edge, tuple) and edge[0].op == "get_attr":
+                observe(attrgetter(edge[0].target)(model))
+
     def step(self, model: GraphModule) -> None:
         """Count a training step, and do what a milestone of the configuration asks for.
 
@@ -92,12 +113,12 @@ class CoreMLQuantizer(Quantizer):  # type: ignore[misc] # torchao is untyped
 
 
 def _annotate(node: Node, specs: Specs, selection: Selection) -> None:
-    if node.target in WEIGHT_AXES:
+    if node.target in WEIGHTED:
         weight = _parameter(node, 1)
         if weight is not None:
             # In this order: torchao tells the input from the weight by it when it fuses for QAT.
             inputs = {node.args[0]: _input_spec(node.args[0], specs)}
-            inputs[weight] = specs.weight(WEIGHT_AXES[node.target])
+            inputs[weight] = specs.weight(weight_axis(node))
             _annotate_pattern(node, inputs, specs, selection)
     elif node.target in EMBEDDINGS:
         weight = _parameter(node, 0)
@@ -110,6 +131,9 @@ def _annotate(node: Node, specs: Specs, selection: Selection) -> None:
     elif node.target in BINARY:
         inputs = {each: _input_spec(each, specs) for each in node.args[:2] if _is_float(each)}
         _annotate_pattern(node, inputs, specs, selection)
+    elif node.target in REDUCTIONS:
+        inputs = {node.args[0]: _input_spec(node.args[0], specs)}
+        _annotate_pattern(node, inputs, specs, selection)
     elif node.target in POOLS or (
         node.target in MOVES and node.args and _is_quantized(node.args[0])
     ):
@@ -118,7 +142,12 @@ def _annotate(node: Node, specs: Specs, selection: Selection) -> None:
 
 def _input_spec(value: object, specs: Specs) -> Any:
     """Return the spec of an operand; None for what needs none, or was quantised as an output."""
-    return specs.activation if _is_float(value) and not _is_quantized(value) else None
+    is_unmet = isinstance(value, Node) and _is_float(value) and not _is_quantized(value)
+    return _activation_spec(value, specs) if is_unmet else None
+
+
+def _activation_spec(node: Node, specs: Specs) -> Any:
+    return specs.non_negative if is_non_negative(node) else specs.activation
 
 
 def _annotate_pattern(
@@ -129,7 +158,7 @@ def _annotate_pattern(
     for each in pattern:
         each.meta[Q_ANNOTATION_KEY] = QuantizationAnnotation(_annotated=True)
     head.meta[Q_ANNOTATION_KEY].input_qspec_map = inputs
-    pattern[-1].meta[Q_ANNOTATION_KEY].output_qspec = specs.activation
+    pattern[-1].meta[Q_ANNOTATION_KEY].output_qspec = _activation_spec(pattern[-1], specs)
 
 
 def _annotate_shared(node: Node, specs: Specs) -> None:
@@ -140,7 +169,7 @@ def _annotate_shared(node: Node, specs: Specs) -> None:
     inputs: dict[Node, Any] = {}
     shared = SharedQuantizationSpec(source)
     if not _is_quantized(source):
-        inputs = {source: specs.activation}
+        inputs = {source: _activation_spec(source, specs)}
         shared = SharedQuantizationSpec((source, node))
     node.meta[Q_ANNOTATION_KEY] = QuantizationAnnotation(
         input_qspec_map=inputs, output_qspec=shared, _annotated=True
@@ -149,7 +178,7 @@ def _annotate_shared(node: Node, specs: Specs) -> None:
 
 def _followers(node: Node, selection: Selection) -> Iterator[Node]:
     """Yield the batch norm and the activation that are computed with ``node``, where they are."""
-    kinds = [BATCH_NORMS, ACTIVATIONS] if node.target in WEIGHT_AXES else [ACTIVATIONS]
+    kinds = [BATCH_NORMS, ACTIVATIONS] if node.target in WEIGHTED else [ACTIVATIONS]
     for kind in kinds:
         user = next(iter(node.users), None)
         if (

@@ -17,7 +17,7 @@ class Selection:
     """coremltools' ``LinearQuantizerConfig``, asked node by node.
 
     A node is inside of every module on its path: the settings of ``encoder`` are those of
-    ``encoder.0.conv``, too, unless that has its own; the order of the configuration decides.
+    ``encoder.0.conv``, too, unless that has its own. Among types, the first that matches decides.
 
     Args:
         config: ``LinearQuantizerConfig``.
@@ -49,9 +49,9 @@ class Selection:
     def _own(self, node: Node) -> tuple[bool, Specs | None]:
         names = set(_module_names(node))
         self._unmet -= names
-        for name, specs in self._by_name.items():
-            if name in names:
-                return True, specs
+        named = names & self._by_name.keys()
+        if named:
+            return True, self._by_name[max(named, key=len)]  # the innermost
         for kind, specs in self._by_type.items():
             if _is_of(node, kind):
                 return True, specs

@@ -21,7 +21,7 @@ ct = coremltools()
 
 _TYPES: Any = CoreMLRecipeType
 _ENUMS: Mapping[str, Any] = {"minimum_deployment_target": ct.target, "compute_unit": ct.ComputeUnit}
-_MOST_BITS = 8
+_BITS = frozenset({1, 2, 3, 4, 6, 8})  # of the tables that Core ML has
 
 
 class CoreMLRecipeProvider(BackendRecipeProvider):  # type: ignore[misc] # executorch is untyped
@@ -43,8 +43,9 @@ class CoreMLRecipeProvider(BackendRecipeProvider):  # type: ignore[misc] # execu
             recipe_type: A ``CoreMLRecipeType``, or upstream's member of the same value.
             **kwargs: ``minimum_deployment_target``, ``compute_unit`` and options of
                 ``CoreMLPartitioner``; some types take ``filter_fn``, ``group_size``, ``bits`` and
-                ``block_size``. Without a target it is the oldest that runs the result, at least
-                that which the recipe needs; one that is given stays.
+                ``block_size``. Without a target it is the oldest that has what the recipe makes
+                of weights and activations, and for recipes that quantise nothing the oldest that
+                the model needs, found while lowering. One that is given stays.
 
         Raises:
             RecipeError: The recipe has no such option or needs another, a value is outside its
@@ -91,8 +92,10 @@ def _check(own: Any, entry: Entry, options: Mapping[str, Any]) -> None:
             raise refuse(f"Parameter '{name}' must be an integer", repr(value))
     if options.get("group_size", 1) <= 0:
         raise refuse("Parameter 'group_size' must be positive", options["group_size"])
-    if not 1 <= options.get("bits", 1) <= _MOST_BITS:
-        raise refuse("Parameter 'bits' must be between 1 and 8", options["bits"])
+    if options.get("bits", 1) not in _BITS:
+        raise refuse(
+            "Parameter 'bits' must be between 1 and 8, and neither 5 nor 7", options["bits"]
+        )
     if not isinstance(options.get("block_size", []), list):
         raise refuse("Parameter 'block_size' must be a list", repr(options["block_size"]))
     target = options.get("minimum_deployment_target")
