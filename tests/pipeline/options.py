@@ -29,6 +29,12 @@ with quiet_imports():
 ct = coremltools()
 Program = tuple[Any, CoreMLPartitioner]
 LINEAR = {"mode": "linear_symmetric", "dtype": "int4", "weight_threshold": 64}
+PALETTES = {"mode": "kmeans", "nbits": 4, "weight_threshold": 64}
+PRUNED = {"target_sparsity": 0.5, "weight_threshold": 64}
+COMPRESSION = [
+    {"config_type": "OpMagnitudePrunerConfig", "global_config": PRUNED},
+    {"config_type": "OpPalettizerConfig", "global_config": PALETTES},
+]
 
 
 class Counter(nn.Module):
@@ -125,6 +131,12 @@ def _torchao() -> Program:
     return _program(module), CoreMLPartitioner(compile_specs=_specs("iOS18"))
 
 
+def _compressed() -> Program:
+    """Pruned, and palettised by k-means, which starts at random."""
+    spec = CoreMLBackend.generate_weight_compression_compile_spec(COMPRESSION)
+    return _program(_network()), CoreMLPartitioner(compile_specs=[*_specs("iOS18"), spec])
+
+
 def _bytes() -> Program:
     """Pictures in and out."""
     module = Call(lambda x: (torch.relu(x.float() / 255 - 0.5) * 255).to(torch.uint8))
@@ -156,6 +168,7 @@ PROGRAMS: dict[str, Callable[[], Program]] = {
     **{unit.name: _plain(_specs(compute_unit=unit)) for unit in ct.ComputeUnit},
     **{target: _plain(_specs(target)) for target in ("iOS15", "iOS16", "iOS17", "iOS18")},
     "quantiser": _plain(_specs("iOS18", op_linear_quantizer_config=LINEAR)),
+    "compressed": _compressed,
     "passes": _plain(_specs(pass_names=["common::const_elimination"])),
     "torchao": _torchao,
     "bytes": _bytes,
