@@ -27,8 +27,15 @@ def snr_db(found: Any, truth: Any) -> float:
     return float(10 * np.log10(np.sum(signal**2) / np.sum((found - signal) ** 2)))
 
 
-@pytest.mark.parametrize("precision", list(SNR_DB))
-@pytest.mark.parametrize("target", ["iOS15", "iOS18"])
+@pytest.mark.parametrize(
+    ("target", "precision"),
+    [
+        ("iOS15", "FLOAT16"),
+        ("iOS18", "FLOAT32"),
+        pytest.param("iOS15", "FLOAT32", marks=pytest.mark.slow),
+        pytest.param("iOS18", "FLOAT16", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.__name__)
 def test_against_eager(
     network: Callable[[], Any], target: str, precision: str, tmp_path: Path

@@ -40,8 +40,8 @@ def lowered(network: str, options: dict[str, Any], seed: int) -> str:
     ("network", "options"),
     [
         ("efficientnet_lite0", {}),
-        ("resnet18", {"precision": "float32"}),
-        ("mobilenet_v2", {"target": "iOS18"}),
+        pytest.param("resnet18", {"precision": "float32"}, marks=pytest.mark.slow),
+        pytest.param("mobilenet_v2", {"target": "iOS18"}, marks=pytest.mark.slow),
         ("bert", {"target": "iOS18", "dynamic": True}),
         ("vit", {"target": "iOS16", "quantizer": QUANTIZER}),
         ("two_islands", {"methods": ["prefill", "decode"]}),
