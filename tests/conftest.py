@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -9,8 +10,13 @@ import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the user's model cache out of the tests, and those out of it, in every process."""
+    """Keep the user's model cache out of the tests, and those out of it, in every process.
+
+    And torch's trace out of their output.
+    """
     os.environ["ETCOREML_CACHE_DIR"] = ""
+    # Thousands of lines where a test fails; torch itself sets `propagate` again.
+    logging.getLogger("torch.__trace").addFilter(lambda record: False)
 
 
 @pytest.fixture(scope="session")
