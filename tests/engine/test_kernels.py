@@ -377,9 +377,13 @@ INT4 = {
     "data": packed("int4", integers(-8, 8, 128, 192)),
     "scale": uniform(0.01, 0.1, 128, 6).astype(np.float16),
 }
+INT8 = {
+    "data": integers(-128, 128, 128, 192).astype(np.int8),
+    "scale": (uniform(0.01, 0.1, 128, 1) / 16).astype(np.float16),
+}
 
 
-@pytest.mark.parametrize("weights", [{}, INT4], ids=["fp16", "int4"])
+@pytest.mark.parametrize("weights", [{}, INT4, INT8], ids=["fp16", "int4", "int8"])
 @pytest.mark.parametrize("numerics", ["fast", "faithful"])
 @pytest.mark.parametrize("has_kernels", [True, False])
 def test_with_and_without_kernels(
@@ -395,7 +399,7 @@ def test_with_and_without_kernels(
     weight, bias = (normal(128, 192, seed=1) / 8).astype(np.float16), normal(128, seed=2)
     if weights:
         scale = weights["scale"].astype(np.float64)
-        weight = integers(-8, 8, 128, 192) * np.repeat(scale, 192 // scale.shape[1], 1)
+        weight = weights["data"].astype(np.float64) * np.repeat(scale, 192 // scale.shape[1], 1)
     x, dense = INPUT.astype(np.float16).astype(np.float64), weight.astype(np.float64)
     exact = x @ dense.T + bias.astype(np.float16)
     error = np.abs(found - np.maximum(exact, 0))

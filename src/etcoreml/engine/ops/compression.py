@@ -2,10 +2,11 @@
 
 A translator returns a :class:`Weight`, which has several forms: an array, a graph that computes
 it. The graph of most ops is the expanded array, in the dtype of the scales or tables
-(``constexpr_cast`` keeps fp16). In ``fast`` numerics, matrices of 8 bits with a scale per row, or
-one for all, stay compressed in the graph: the CPU plugin's matrix product reads them so. Matrices
-of up to 8 bits have a third form, which our own kernels read; so has every other matrix that
-expands to fp16. In ``faithful`` numerics each weight is rounded as MIL says, by the kernels too.
+(``constexpr_cast`` keeps fp16). Matrices of up to 8 bits have a third form, which our own kernels
+read; so has every other matrix that expands to fp16. Where the kernels cannot be used, matrices of
+8 bits with a scale per row, or one for all, stay compressed in the graph in ``fast`` numerics: the
+CPU plugin's matrix product reads them so. In ``faithful`` numerics each weight is rounded as MIL
+says, by the kernels too.
 
 Source: coremltools 9.0 ``iOS16/constexpr_ops.py``, ``iOS18/compression.py``.
 """
@@ -67,7 +68,7 @@ def _dequantized(
 
     def pack() -> kernels.Packed | None:
         packed = None
-        if stored is not None and not stays_in_graph:
+        if stored is not None:
             # MIL rounds each weight to the dtype of the scale.
             rounds = is_faithful and scale.dtype == np.float16
             packed = kernels.pack_blocks(stored, scale, offset, rounds)
