@@ -197,8 +197,8 @@ def render(document: Mapping[str, Any]) -> str:
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     return f"""# What lowering costs, beside executorch's own Core ML backend
 
-Written by `python -m benchmarks.lowering --publish`: ours / executorch's = ratio, medians of
-{document["rounds"]} processes each, which take turns, with the goal in parentheses. Lowering is
+Written by `python -m benchmarks.lowering --publish`: ours / executorch's = ratio, medians
+of {document["rounds"]} processes each, which take turns, with the goal in parentheses. Lowering is
 `to_edge_transform_and_lower`; the Core ML part is what it spends in the backend.
 
 {about["processor"]}, {about["cores"]} cores, Python {about["python"]};

@@ -175,8 +175,8 @@ def test_bfloat16_stays_outside_and_runs() -> None:
 
 
 def test_last_error_stays_readable(affine_path: Path) -> None:
-    program = etcoreml.load(lower(_Embed(), (torch.tensor([[1, 2, 3]]),)))
-    method = program._program.load_method("forward")
+    pte = lower(_Embed(), (torch.tensor([[1, 2, 3]]),))
+    method = Runtime.get().load_program(pte).load_method("forward")
     with pytest.raises(RuntimeError):
         method.execute((torch.tensor([[1, 2**31, 3]]),))
     for _ in range(2):
