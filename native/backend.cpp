@@ -15,6 +15,7 @@
 #include "faults.hpp"
 #include "stream_guard.hpp"
 #include "tensor_view.hpp"
+#include "trace.hpp"
 
 namespace nb = nanobind;
 namespace er = executorch::runtime;
@@ -77,8 +78,8 @@ class ArgumentViews {
 // shape of an argument changes, and then offers run, a function that computes with what is bound.
 class Delegate {
  public:
-  Delegate(nb::object loaded, std::string method)
-      : loaded_(std::move(loaded)), method_(std::move(method)) {
+  Delegate(nb::object loaded, std::string method, TraceLevel level)
+      : loaded_(std::move(loaded)), method_(std::move(method)), level_(level) {
     live().insert(this);
   }
   // Stands in for a delegate whose load was interrupted.
@@ -95,7 +96,21 @@ class Delegate {
   // Gives up the Python objects; the caller lets them die.
   std::pair<nb::object, nb::object> release() { return {std::move(loaded_), std::move(run_)}; }
 
-  void execute(Arguments arguments) {
+  void execute(Arguments arguments, er::EventTracer* tracer) {
+    if (tracer == nullptr || level_ == TraceLevel::kNone) {
+      compute(arguments);
+      return;
+    }
+    if (level_ == TraceLevel::kIntermediates) {
+      check_room(*tracer, loaded_);
+    }
+    const et_timestamp_t start = et_pal_current_ticks();
+    compute(arguments);
+    log_run(*tracer, loaded_, level_, start);
+  }
+
+ private:
+  void compute(Arguments arguments) {
     if (is_bound(arguments)) {
       run_();
       return;
@@ -112,7 +127,6 @@ class Delegate {
     }
   }
 
- private:
   bool is_bound(Arguments arguments) const {
     if (bound_.empty() || bound_.size() != arguments.size()) {
       return false;
@@ -128,6 +142,7 @@ class Delegate {
   nb::object loaded_;
   nb::object run_;
   std::string method_;
+  TraceLevel level_ = TraceLevel::kNone;
   std::vector<TensorSignature> bound_;
 };
 
@@ -178,7 +193,7 @@ class CoreMLBackend final : public er::BackendInterface {
     Error error;
     {
       Activity activity(handle, arguments);
-      error = run(*static_cast<Delegate*>(handle), arguments, activity);
+      error = run(*static_cast<Delegate*>(handle), arguments, activity, context.event_tracer());
     }
     park_if_closing();
     return error;
@@ -219,15 +234,17 @@ class CoreMLBackend final : public er::BackendInterface {
       auto* named_data = new NamedData{context.get_named_data_map()};
       nb::object named_data_object = nb::cast(named_data, nb::rv_policy::take_ownership);
       nb::object bytes = own_buffer(std::move(*processed));
+      const TraceLevel level = trace_level(context.event_tracer());
       nb::object loaded;
       try {
-        loaded = nb::handle(init_)(bytes, specs, named_data_object, name, options);
+        loaded = nb::handle(init_)(
+            bytes, specs, named_data_object, name, options, static_cast<int>(level));
       } catch (...) {
         named_data->map = nullptr;
         throw;
       }
       named_data->map = nullptr;
-      *delegate = new Delegate(std::move(loaded), name);
+      *delegate = new Delegate(std::move(loaded), name, level);
       return Error::Ok;
     } catch (nb::python_error& error) {
       Error code = report_exception(error, "init");
@@ -240,7 +257,9 @@ class CoreMLBackend final : public er::BackendInterface {
     }
   }
 
-  Error run(Delegate& delegate, Arguments arguments, Activity& activity) const {
+  Error run(
+      Delegate& delegate, Arguments arguments, Activity& activity,
+      er::EventTracer* tracer) const {
     auto subject = [&delegate] { return "method '" + delegate.method() + "' "; };
     if (activity.collides()) {
       return report_error(
@@ -256,7 +275,7 @@ class CoreMLBackend final : public er::BackendInterface {
     }
     Error error = Error::Ok;
     try {
-      delegate.execute(arguments);
+      delegate.execute(arguments, tracer);
     } catch (nb::python_error& exception) {
       error = report_exception(exception, "execute");
       if (error == Error::Ok) {

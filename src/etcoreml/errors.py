@@ -32,6 +32,7 @@
   + DelegateError                 the ExecuTorch delegate failed
     - BridgeError                 the native bridge cannot be loaded or registered
     - OverlapError                two threads executed one method at once
+    - DebugBufferError            intermediate values do not fit the debug buffer
   + ProgramError                  a .pte cannot be loaded or has no such method
   + CompareError                  a comparison is past its threshold (exit code 3)
 
@@ -267,6 +268,10 @@ class BridgeError(DelegateError):
 
 class OverlapError(DelegateError):
     """Two threads executed one method, or two methods that share memory, at once."""
+
+
+class DebugBufferError(DelegateError):
+    """The debug buffer of an ETDump has no room for the intermediate values of a run."""
 
 
 class ProgramError(EtCoreMLError):

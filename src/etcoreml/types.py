@@ -94,6 +94,7 @@ BY_MIL = MappingProxyType({row.mil: row for row in _ROWS})
 BY_EXECUTORCH = MappingProxyType(
     {row.executorch: row for row in _ROWS if row.executorch is not None}
 )
+BY_OPENVINO = MappingProxyType({row.openvino: row for row in _ROWS if row.openvino is not None})
 BY_NUMPY = MappingProxyType({row.storage: row for row in _ROWS if not row.is_packed})
 
 BOOL = BY_NAME["bool"]

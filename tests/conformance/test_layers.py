@@ -39,7 +39,9 @@ ALLOWED = {
     # A recipe is a quantiser and a partitioner, with their options.
     "recipes": {"partition", "compiler", "quantizer", "mil", *BASE},
     # The facade raises the error with which the package registered itself.
-    "runtime": {"etcoreml", "blob", "engine", "mil", *BASE, *GENERATED},
+    "runtime": {"etcoreml", "blob", "engine", "mil", "trace", *BASE, *GENERATED},
+    # What a run did, for the delegate and the command line.
+    "trace": {"engine", "mil", *BASE},
     # A package is read from a blob's directory.
     "mil": {"blob", *BASE},
     # The engine sees the program, and no loader: `test_the_engine_sees_programs_only`.

@@ -162,7 +162,8 @@ def _with_handles(lowered: Lowered, program: ExportedProgram) -> PreprocessResul
     }
     tree = read_blob(result.processed_bytes)
     noted = json.loads(bytes(tree.read(DEBUG_INFO_NAME)))
-    info = DebugInfo(noted["debugSymbolToOperationPath"], handles, noted["versionInfo"])
+    own = {symbol: handles[symbol] for symbol in noted["debugSymbolToHandles"]}
+    info = DebugInfo(noted["debugSymbolToOperationPath"], own, noted["versionInfo"])
     files = {**tree.children, DEBUG_INFO_NAME: encode_json(info.to_json())}
     blob = write_blob(Directory.from_mapping(tree.name, files))
     return PreprocessResult(processed_bytes=blob, debug_handle_map=handles)

@@ -15,7 +15,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from etcoreml.blob import Directory, File
@@ -61,11 +61,15 @@ class DebugInfo:
         paths: Debug symbol ``output:operator`` to the path of the operation in the program.
         handles: Debug symbol to the debug handles of the edge nodes it computes, sorted.
         version: Version of coremltools.
+        inherited: Debug symbol to debug handles of the operations that coremltools made without
+            saying for which node, such as casts: those of their neighbours. They lead events to
+            nodes, and are not in debug_info.json, whose symbols stand for the values of nodes.
     """
 
     paths: Mapping[str, list[dict[str, str]]]
     handles: Handles
     version: str
+    inherited: Handles = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return debug_info.json."""
@@ -159,7 +163,35 @@ def read_debug_info(program: Any, handles: Mapping[str, tuple[int, ...]]) -> Deb
                 {"Type": "Block"},
                 {"Type": "Operation", "Operator": op.op_type, "Output": output},
             ]
-    return DebugInfo(paths, found, str(ct.__version__))
+    return DebugInfo(paths, found, str(ct.__version__), _inherited(program, handles))
+
+
+def _inherited(program: Any, handles: Handles) -> dict[str, tuple[int, ...]]:
+    """Return the handles of operations without any of their own, by debug symbol.
+
+    They have those of the operations that read their results, or else make their inputs.
+    """
+    known = dict(handles)
+    rows = [row for row in _operations(program) if row[1].op_type != "const"]
+    for _, op, output in reversed(rows):
+        if output not in known:
+            readers = (reader for out in op.outputs for reader in out.child_ops if reader.outputs)
+            _join(known, output, (reader.outputs[0].name for reader in readers))
+    for _, op, output in rows:
+        if output not in known:
+            given = (var.op for var in op.get_flattened_inputs() if var.op is not None)
+            _join(known, output, (maker.outputs[0].name for maker in given))
+    return {
+        f"{output}:{op.op_type}": known[output]
+        for _, op, output in rows
+        if output in known and output not in handles
+    }
+
+
+def _join(known: dict[str, tuple[int, ...]], output: str, neighbours: Iterable[str]) -> None:
+    joined = {handle for name in neighbours for handle in known.get(name, ())}
+    if joined:
+        known[output] = tuple(sorted(joined))
 
 
 def read_handles(program: Any) -> dict[str, tuple[int, ...]]:
@@ -221,7 +253,7 @@ def _package(model: MilModel, metadata: Mapping[str, Any], debug_info: DebugInfo
     }
     if debug_info is not None:
         files[DEBUG_INFO_NAME] = encode_json(debug_info.to_json())
-    handles = None if debug_info is None else debug_info.handles
+    handles = None if debug_info is None else {**debug_info.handles, **debug_info.inherited}
     return Package(Directory.from_mapping(ROOT_NAME, files), identifier, handles)
 
 

@@ -9,7 +9,7 @@ import contextlib
 import functools
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -27,12 +27,12 @@ from etcoreml.engine.kernels import instruction_set
 from etcoreml.engine.numerics import check_numerics, precision
 from etcoreml.engine.scope import Labels
 from etcoreml.engine.session import Port, Session
-from etcoreml.engine.translate import translate
-from etcoreml.errors import EngineError, ModelError, OptionError
+from etcoreml.engine.translate import TAP, translate
+from etcoreml.errors import EngineError, OptionError
 from etcoreml.mapped import MappedFile
-from etcoreml.mil.program import DictionaryType, Function, MilProgram, StateType, TensorType
+from etcoreml.mil.program import DictionaryType, MilProgram, StateType, TensorType
 from etcoreml.mil.program import Output as MilOutput
-from etcoreml.types import BY_NAME
+from etcoreml.types import BY_NAME, BY_OPENVINO
 
 # Elements of all constants and intermediate values together.
 _TINY_ELEMENTS = 1024
@@ -58,6 +58,7 @@ def compile_function(
     threads: int | None = None,
     profiling: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
+    taps: Sequence[str] = (),
 ) -> Session:
     """Compile one function, or take it from the cache, see ``cache.py``.
 
@@ -69,6 +70,8 @@ def compile_function(
         threads: CPU threads per inference; None leaves the choice to OpenVINO.
         profiling: Whether to time every op; costs about 1 %.
         cache_dir: Folder of the cache, ``""`` for none; None leaves it to the environment.
+        taps: Names of MIL values to give as ``Session.taps``, where they are run-time tensors.
+            A model with taps is not cached.
 
     Raises:
         ModelError: The program has no such function.
@@ -79,23 +82,27 @@ def compile_function(
         EngineError: OpenVINO cannot compile the model.
     """
     threads = _threads(threads)
-    chosen = _function(program, function)
+    chosen = program.function(function)
     devices = choose_devices(compute_unit, core().available_devices)
     check_numerics(numerics)
     properties = functools.partial(_properties, numerics, threads, profiling)
     uses_kernels = _uses_kernels(devices, numerics)
-    cache = _cache(program, devices, profiling, cache_dir)
+    cache = _cache(program, devices, profiling or bool(taps), cache_dir)
     key, made = "", None
+    tapped: tuple[Port, ...] = ()
     if cache is not None:
         options = [chosen.name, numerics, instruction_set() if uses_kernels else None]
         key = cache_key(program, options, cache.remembered)
         made = _import(cache, key, properties)
     if made is None:
-        model, labels = translate(chosen, numerics=numerics, uses_kernels=uses_kernels)
+        model, labels = translate(chosen, numerics=numerics, uses_kernels=uses_kernels, taps=taps)
+        results = model.get_results()
+        count = len(chosen.outputs)
         outputs = tuple(
             _output_port(value, result, labels.get(value.name))
-            for value, result in zip(chosen.outputs, model.get_results(), strict=True)
+            for value, result in zip(chosen.outputs, results[:count], strict=True)
         )
+        tapped = tuple(_tap_port(result) for result in results[count:])
         description = Description(outputs, _is_tiny(model), _is_fallible(model))
         if not _is_worth_caching(model):
             cache = None
@@ -116,6 +123,7 @@ def compile_function(
         inputs=tuple(_input_port(value) for value in chosen.inputs),
         outputs=made.description.outputs,
         states=tuple(_state_port(value) for value in chosen.states),
+        taps=tapped,
         profiling=profiling,
         hides_failures=made.description.is_fallible and _hides_failures(made.compiled, devices),
         memory=made.memory,
@@ -152,7 +160,7 @@ _Properties = Callable[[bool], dict[str, Any]]
 def _cache(
     program: MilProgram,
     devices: tuple[str, ...],
-    profiling: bool,
+    is_traced: bool,
     directory: str | os.PathLike[str] | None,
 ) -> ModelCache | None:
     """Return the cache, if this program can be in it.
@@ -162,7 +170,7 @@ def _cache(
     then for threads that do not exist there (5 times of 40 measured; compiling: 0 of 30).
     """
     folder = cache_directory(directory)
-    if folder is None or profiling or devices != ("CPU",) or not program.sources or is_child():
+    if folder is None or is_traced or devices != ("CPU",) or not program.sources or is_child():
         return None
     return ModelCache(folder)
 
@@ -232,17 +240,6 @@ def _uses_kernels(devices: tuple[str, ...], numerics: str) -> bool:
     """Whether to compute with our own kernels: on the CPU, in f32."""
     is_f32 = precision(numerics, core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")) == "f32"
     return devices == ("CPU",) and is_f32 and instruction_set() is not None
-
-
-def _function(program: MilProgram, name: str | None) -> Function:
-    name = program.default_function if name is None else name
-    if name in program.functions:
-        return program.functions[name]
-    raise ModelError(
-        "the program has no such function",
-        found=repr(name),
-        expected=f"one of {list(program.functions)}",
-    )
 
 
 def _is_tiny(model: ov.Model) -> bool:
@@ -321,3 +318,10 @@ def _output_port(value: MilOutput, result: ov.Node, labels: Labels | None) -> Po
         return Port(value.name, dtype, partial_sizes(inferred), labels)
     assert isinstance(value.type, TensorType)
     return Port(value.name, value.type.dtype, partial_sizes(inferred))
+
+
+def _tap_port(result: ov.Node) -> Port:
+    value = result.output(0)
+    dtype = BY_OPENVINO[value.get_element_type().get_type_name()]
+    name = result.get_friendly_name().removesuffix(TAP)
+    return Port(name, dtype, partial_sizes(value.get_partial_shape()))

@@ -113,6 +113,21 @@ class NodeTime:
     duration_ns: int
 
 
+@dataclass(frozen=True)
+class Kernel:
+    """One node of the graph that OpenVINO executes.
+
+    Attributes:
+        name: As in ``NodeTime``.
+        originals: Names of the translated nodes in it, as far as OpenVINO says.
+        inputs: Names of the kernels whose results it reads.
+    """
+
+    name: str
+    originals: tuple[str, ...]
+    inputs: tuple[str, ...]
+
+
 class Session:
     """A compiled function.
 
@@ -122,6 +137,7 @@ class Session:
         inputs: In the function's order.
         outputs: In the function's order.
         states: In the function's order.
+        taps: Further outputs, after those of the function: MIL values asked for by name.
         profiling: Whether requests take times.
         hides_failures: Whether OpenVINO's synchronous run would not report a failure.
     """
@@ -135,6 +151,7 @@ class Session:
         inputs: tuple[Port, ...],
         outputs: tuple[Port, ...],
         states: tuple[Port, ...] = (),
+        taps: tuple[Port, ...] = (),
         profiling: bool = False,
         hides_failures: bool = False,
         memory: object = None,
@@ -148,6 +165,7 @@ class Session:
         self.inputs = inputs
         self.outputs = outputs
         self.states = states
+        self.taps = taps
         self._lock = threading.Lock()
         self._own_request: Request | None = None
         protect(self)
@@ -157,13 +175,21 @@ class Session:
         return Request(self._compiled, self)
 
     @functools.cached_property
-    def fused(self) -> Mapping[str, tuple[str, ...]]:
-        """Names of the translated nodes behind each executed kernel, as OpenVINO reports them.
+    def kernels(self) -> tuple[Kernel, ...]:
+        """What OpenVINO executes, in order. A fused kernel does not always name all it computes."""
+        return tuple(
+            Kernel(
+                node.get_friendly_name(),
+                _original_names(node),
+                tuple(source.get_node().get_friendly_name() for source in node.input_values()),
+            )
+            for node in self._compiled.get_runtime_model().get_ordered_ops()
+        )
 
-        A fused kernel has several; OpenVINO does not always name them all.
-        """
-        nodes = self._compiled.get_runtime_model().get_ordered_ops()
-        return {node.get_friendly_name(): _original_names(node) for node in nodes}
+    @functools.cached_property
+    def fused(self) -> Mapping[str, tuple[str, ...]]:
+        """Names of the translated nodes behind each executed kernel."""
+        return {kernel.name: kernel.originals for kernel in self.kernels}
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Any]:
         """Run once with inputs by name; calls from several threads take turns.

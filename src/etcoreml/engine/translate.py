@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,12 +48,17 @@ from etcoreml.mil.program import (
 from etcoreml.mil.program import Output as MilOutput
 
 _OPSET = re.compile(r"CoreML(\d+)$")
+TAP = "/Tap"
 _IOS_OF_COREML = 10
 """``CoreML5`` is the opset of iOS 15."""
 
 
 def translate(
-    function: Function, *, numerics: str = "fast", uses_kernels: bool = False
+    function: Function,
+    *,
+    numerics: str = "fast",
+    uses_kernels: bool = False,
+    taps: Iterable[str] = (),
 ) -> tuple[ov.Model, Mapping[str, Labels]]:
     """Translate a function; returns the model, and the labels of outputs that have some.
 
@@ -61,6 +66,8 @@ def translate(
         function: A checked function of a program.
         numerics: See ``numerics.py``.
         uses_kernels: Whether the CPU plugin, with our kernels, will run the model.
+        taps: MIL values of the function's block that become results too, after its outputs and
+            named ``<mil name>/Tap``. Those that are no run-time tensors are left out.
 
     Raises:
         UsageError: The numerics mode does not exist.
@@ -73,6 +80,7 @@ def translate(
     states = [_state(value, scope) for value in function.states]
     translate_operations(function.block, scope)
     results = [_result(value, scope) for value in function.outputs]
+    results += [tap for name in taps if (tap := _tap(name, scope)) is not None]
     sinks = _sinks(states, scope)
     labels = {
         value.name: found.labels
@@ -319,6 +327,17 @@ def _result(value: MilOutput, scope: Scope) -> Node:
     result = op.result(border)
     result.set_friendly_name(f"{value.name}/Result")
     result.output(0).get_tensor().set_names({value.name})
+    return result
+
+
+def _tap(name: str, scope: Scope) -> Node | None:
+    """Return a result with a value as it is computed, fp16 as f32; None of what is no tensor."""
+    found = scope.resolve(name)
+    if not isinstance(found, Output) or found.get_partial_shape().rank.is_dynamic:
+        return None
+    # A copy of its own: OpenVINO may compute a value in the memory of another that is a result.
+    result = op.result(graph.apart(found))
+    result.set_friendly_name(f"{name}{TAP}")
     return result
 
 

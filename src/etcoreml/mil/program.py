@@ -16,6 +16,7 @@ from typing import Union
 import numpy as np
 from numpy.typing import NDArray
 
+from etcoreml.errors import ModelError
 from etcoreml.types import DType
 
 Shape = tuple[int | None, ...]
@@ -397,3 +398,18 @@ class MilProgram:
     def signature(self) -> Signature:
         """The described interface of the default function."""
         return self.signatures.get(self.default_function, Signature((), ()))
+
+    def function(self, name: str | None = None) -> Function:
+        """Return a function; the default one where none is named.
+
+        Raises:
+            ModelError: The program has no such function.
+        """
+        name = self.default_function if name is None else name
+        if name in self.functions:
+            return self.functions[name]
+        raise ModelError(
+            "the program has no such function",
+            found=repr(name),
+            expected=f"one of {list(self.functions)}",
+        )

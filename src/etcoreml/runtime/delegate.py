@@ -6,6 +6,7 @@ Called by the native bridge while ExecuTorch loads a method; never by users.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Mapping
 
 from etcoreml.blob import Directory
@@ -16,6 +17,13 @@ from etcoreml.mil import load_package
 from etcoreml.runtime.binding import BoundMethod
 from etcoreml.runtime.load_options import given_options
 from etcoreml.runtime.payload import MODELS, NamedData, Payload, open_payload
+from etcoreml.runtime.traced import (
+    INTERMEDIATES,
+    NO_TRACE,
+    TracedMethod,
+    traced_operations,
+    traced_values,
+)
 
 COMPUTE_UNITS = tuple(PREFERENCES)
 
@@ -26,6 +34,7 @@ def init(
     named_data: NamedData,
     method: str,
     options: Mapping[str, object],
+    trace_level: int = NO_TRACE,
 ) -> BoundMethod:
     """Load one delegate.
 
@@ -35,6 +44,7 @@ def init(
         named_data: The program's named data; valid during this call only.
         method: Name of the ExecuTorch method that is being loaded.
         options: Run-time backend options, by key. They go before those of `etcoreml.load`.
+        trace_level: What an ETDump is to hold, see ``traced.py``.
 
     Returns:
         The compiled method, ready to bind arguments.
@@ -51,14 +61,24 @@ def init(
         compute_unit = _compute_unit(compile_specs, options)
         payload = open_payload(processed, named_data)
         program = load_package(_model(payload))
-        session = compile_function(
+        compiled = functools.partial(
+            compile_function,
             program,
             function=payload.function,
             compute_unit=compute_unit,
             cache_dir=_cache_dir(options),
         )
-        signature = program.signatures.get(session.function)
-        return BoundMethod(session, payload.method, signature.inputs if signature else ())
+        function = program.function(payload.function)
+        signature = program.signatures.get(function.name)
+        features = signature.inputs if signature else ()
+        if trace_level == NO_TRACE:
+            return BoundMethod(compiled(), payload.method, features)
+        operations = traced_operations(function)
+        shows_values = trace_level == INTERMEDIATES
+        values = traced_values(operations, payload.directory) if shows_values else []
+        outputs = {each.name for each in function.outputs}
+        session = compiled(profiling=True, taps=[name for name in values if name not in outputs])
+        return TracedMethod(session, payload.method, features, operations, set(values))
 
 
 def _model(payload: Payload) -> Directory:

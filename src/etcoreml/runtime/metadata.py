@@ -104,14 +104,23 @@ def _shape_error(expected: str, found: object) -> PackageError:
     return PackageError("metadata.json is malformed", found=repr(found)[:200], expected=expected)
 
 
+def parse_debug_symbols(data: bytes | memoryview) -> Mapping[str, tuple[int, ...]]:
+    """Return what ``debug_info.json`` knows: debug symbol to the handles of its ATen nodes.
+
+    Raises:
+        PackageError: The file is malformed.
+    """
+    try:
+        symbols = json.loads(bytes(data))["debugSymbolToHandles"]
+        return {str(name): tuple(map(int, handles)) for name, handles in symbols.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise PackageError("debug_info.json is malformed", found=repr(error)) from error
+
+
 def parse_debug_handles(data: bytes | memoryview) -> frozenset[int]:
     """Return the debug handles of the ATen nodes that ``debug_info.json`` knows.
 
     Raises:
-        PackageError: It is not JSON of the documented shape.
+        PackageError: The file is malformed.
     """
-    try:
-        symbols = json.loads(bytes(data))["debugSymbolToHandles"]
-        return frozenset(int(handle) for handles in symbols.values() for handle in handles)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PackageError("debug_info.json is malformed", found=repr(error)) from error
+    return frozenset(handle for each in parse_debug_symbols(data).values() for handle in each)
