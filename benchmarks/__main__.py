@@ -3,6 +3,7 @@
 - ``engine``: whole networks beside OpenVINO, ONNX Runtime, XNNPACK and torch eager.
 - ``bridge``: what a delegate call costs in the stock ExecuTorch runtime.
 - ``programs``: whole .pte programs beside torch eager; asked for by name only.
+- ``llm``: a language model's tokens per second beside XNNPACK; asked for by name only.
 - ``quantised``: what quantisation costs EfficientNet-Lite0; asked for by name only.
 
 Without a question: ``engine`` and ``bridge``, as ``make bench`` does. Any other word picks
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 
-QUESTIONS = ("engine", "bridge", "programs", "quantised")
+QUESTIONS = ("engine", "bridge", "programs", "quantised", "llm")
 
 
 def main() -> None:
@@ -47,6 +48,10 @@ def main() -> None:
             from benchmarks import quantised
 
             quantised.main(quick=given.quick, publish_table=given.publish)
+        elif question == "llm":
+            from benchmarks import llm
+
+            llm.main(quick=given.quick, publish=given.publish)
         else:
             from benchmarks import models
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.measure import interleaved, machine
+from benchmarks.page import replaced
 from benchmarks.pictures import crops
 from etcoreml.atomic import write_atomic
 from etcoreml.cli.zoo import efficientnet_lite0
@@ -33,7 +34,6 @@ with quiet_imports():
 
 OUTPUT = Path("bench-out/quantised.json")
 PAGE = Path("docs/quantisation.md")
-START, END = "<!-- measured -->\n", "<!-- until here -->\n"
 CROPS, CALIBRATION_CROPS = 13, 3  # of each of 16 pictures
 ROUNDS = 40
 # Weights of depthwise convolutions and of the first blocks have fewer elements than this. They are
@@ -172,19 +172,13 @@ def table(document: Mapping[str, Any]) -> str:
 
 def publish(document: Mapping[str, Any], page: Path = PAGE) -> None:
     """Put the table between the marks of a page."""
-    text = page.read_text(encoding="utf-8")
-    before, _, rest = text.partition(START)
-    _, mark, after = rest.partition(END)
-    if not mark:
-        msg = f"{page} lacks its marks"
-        raise ValueError(msg)
     about = document["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     preface = (
         f"{document['pictures']} pictures; {about['processor']}, {about['cores']} cores; "
         f"{versions}. Not run on Core ML.\n\n"
     )
-    body = before + START + preface + table(document) + END + after
+    body = replaced(page.read_text(encoding="utf-8"), preface + table(document))
     write_atomic(page, lambda file: file.write(body.encode("utf-8")))
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from torch import nn
 
+from benchmarks.page import END, START
 from benchmarks.pictures import crops
-from benchmarks.quantised import END, START, WAYS, publish, small_in_int8, table
+from benchmarks.quantised import WAYS, publish, small_in_int8, table
 
 
 def document() -> dict[str, Any]:
