@@ -106,6 +106,12 @@ void log_run(
   nb::list events = nb::cast<nb::list>(traced.attr("events")(start, computed));
   // The last event, of the time that no operation has, also holds what collecting them took.
   const et_timestamp_t collected = et_pal_current_ticks();
+  // Values go first: of several events of one node, the Inspector compares the first.
+  if (level == TraceLevel::kIntermediates) {
+    for (nb::handle row : nb::cast<nb::list>(traced.attr("intermediates")(room(tracer)))) {
+      log_value(tracer, nb::cast<std::string>(row[0]), nb::cast<Value>(row[1]));
+    }
+  }
   const size_t count = nb::len(events);
   for (size_t i = 0; i < count; ++i) {
     nb::tuple event = nb::cast<nb::tuple>(events[i]);
@@ -115,11 +121,6 @@ void log_run(
     er::event_tracer_log_profiling_delegate(
         &tracer, name, er::kUnsetDelegateDebugIntId, nb::cast<et_timestamp_t>(event[1]), end,
         metadata.c_str(), metadata.size());
-  }
-  if (level == TraceLevel::kIntermediates) {
-    for (nb::handle row : nb::cast<nb::list>(traced.attr("intermediates")(room(tracer)))) {
-      log_value(tracer, nb::cast<std::string>(row[0]), nb::cast<Value>(row[1]));
-    }
   }
 }
 

@@ -7,6 +7,9 @@ from typing import Literal
 ComputeUnit = Literal["all", "cpu_only", "cpu_and_gpu", "cpu_and_ne"]
 """Where Core ML may run a model, as ``coremltools.ComputeUnit`` names it in lower case."""
 
+Numerics = Literal["fast", "faithful", "turbo"]
+"""How the engine computes, see ``engine/numerics.py``."""
+
 Precision = Literal["float16", "float32"]
 """Compute precision."""
 

@@ -34,6 +34,23 @@ def scale() -> Built:
     return _Scale(), (torch.randn(2, 3),)
 
 
+class _Attention(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.query, self.key, self.value = (nn.Linear(16, 16) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores = (self.query(x) * 1000) @ (self.key(x) * 1000).transpose(-1, -2)
+        return torch.softmax(scores / 1e6, -1) @ self.value(x)
+
+
+def overflow() -> Built:
+    """Attention whose scores fp16 cannot hold."""
+    torch.manual_seed(1)
+    return _Attention().eval(), (torch.randn(1, 8, 16),)
+
+
 class _Acosh(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return torch.acosh(x.abs() + 1.5) * 2, (x * 2).to(torch.int32)

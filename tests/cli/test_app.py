@@ -15,7 +15,10 @@ from etcoreml.errors import CompareError, DelegateError, EtCoreMLError, UsageErr
 from tests.cli.conftest import Cli
 from tests.runtime.processes import run_python
 
-COMMANDS = ("export", "export-llm", "generate", "run", "inspect", "targets")
+COMMANDS = (
+    *("export", "export-llm", "generate", "run", "inspect", "targets"),
+    *("profile", "compare", "inspector"),
+)
 
 
 def test_help_lists_every_command() -> None:

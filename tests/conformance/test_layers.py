@@ -29,7 +29,7 @@ GENERATED = {"_build_info", "_native"}
 BASE = frozenset({"atomic", "choices", "errors", "imports", "mapped", "targets", "types", "units"})
 # Layer -> the layers it may import; "etcoreml" is the package's own __init__.
 ALLOWED = {
-    "cli": {"etcoreml", "llm", "partition", "compiler", "runtime", "mil", "blob", *BASE},
+    "cli": {"etcoreml", "llm", "partition", "compiler", "runtime", "trace", "mil", "blob", *BASE},
     # Lowers a decoder of its own, and runs it.
     "llm": {"partition", "compiler", "runtime", "mil", *BASE},
     # A partitioner names the backend its partitions are for, and asks what that can convert.
@@ -71,6 +71,7 @@ WHOLE_PATH_FOLDERS = {
 WHOLE_PATH = {
     "test_readme.py": "the README's commands",
     "benchmarks/test_lowering.py": "the table of what lowering costs",
+    "benchmarks/test_llm.py": "the table of language models",
     "benchmarks/test_report.py": "the benchmark's tables and goals",
     "benchmarks/test_quantised.py": "the table of quantised networks",
     "blob/test_interop.py": "blobs against executorch's own helper",

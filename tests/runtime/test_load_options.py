@@ -78,6 +78,14 @@ def test_cache_dir(given: Any, by_unit: dict[str, bytes], asked: list[dict[str, 
     assert [each["cache_dir"] for each in asked] == [str(given) if given else ""]
 
 
+def test_numerics(by_unit: dict[str, bytes], asked: list[dict[str, Any]]) -> None:
+    etcoreml.load(by_unit["all"], numerics="faithful").load("forward")
+    etcoreml.load(by_unit["all"]).load("forward")
+    assert [each["numerics"] for each in asked] == ["faithful", "fast"]
+    with pytest.raises(OptionError, match="found 'exact'; expected fast, faithful, turbo"):
+        etcoreml.load(by_unit["all"], numerics="exact")  # type: ignore[arg-type]
+
+
 def test_values_that_mean_nothing(by_unit: dict[str, bytes]) -> None:
     with pytest.raises(OptionError, match="found 'tpu'; expected one of all, cpu_only"):
         etcoreml.load(by_unit["all"], compute_unit="tpu")

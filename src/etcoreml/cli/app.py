@@ -9,10 +9,13 @@ from typing import Annotated
 import typer
 
 import etcoreml
+from etcoreml.cli.compare import compare
 from etcoreml.cli.export import export
 from etcoreml.cli.export_llm import export_llm
 from etcoreml.cli.generate import generate
 from etcoreml.cli.inspect import inspect
+from etcoreml.cli.inspector import inspector
+from etcoreml.cli.profile import profile
 from etcoreml.cli.render import print_error
 from etcoreml.cli.run import run as run_model
 from etcoreml.cli.targets import targets
@@ -55,20 +58,28 @@ def main(
 app.command(name="export")(export)
 app.command(name="run")(run_model)
 app.command(name="inspect")(inspect)
+app.command(name="compare")(compare)
+app.command(name="profile")(profile)
+app.command(name="inspector")(inspector)
 app.command(name="targets")(targets)
 app.command(name="export-llm")(export_llm)
 app.command(name="generate")(generate)
 
 
 def run() -> None:
-    """Run the command line; errors of our tree become a message and an exit code."""
+    """Run the command line ``etcoreml``."""
+    run_app(app, "etcoreml")
+
+
+def run_app(application: typer.Typer, name: str) -> None:
+    """Run a command line; errors of our tree become a message and an exit code."""
     if not sys.warnoptions:
         # What torch and executorch deprecate in each other is for their developers. `python -W`
         # and PYTHONWARNINGS show it.
         warnings.simplefilter("ignore", FutureWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
     try:
-        app(prog_name="etcoreml")
+        application(prog_name=name)
     except EtCoreMLError as error:
         if _state["traceback"]:
             raise

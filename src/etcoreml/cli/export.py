@@ -11,7 +11,7 @@ from etcoreml.choices import ComputeUnit, Precision
 from etcoreml.cli import render
 from etcoreml.cli.export_findings import Findings, check_kernels
 from etcoreml.cli.model_source import check_model, exported_program
-from etcoreml.cli.outputs import check_writable
+from etcoreml.cli.outputs import check_directory, check_writable
 from etcoreml.cli.voices import libraries, steps
 from etcoreml.errors import UsageError
 from etcoreml.targets import NAMES as TARGET_NAMES
@@ -72,6 +72,14 @@ def export(
             show_default=False,
         ),
     ] = None,
+    etrecord: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write an ETRecord, which leads from events to nodes and source lines.",
+            show_default="none",
+        ),
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Print what stayed outside, why, and what to change.")
     ] = False,
@@ -96,11 +104,13 @@ def export(
     check_writable(output, ".pte")
     if report is not None:
         check_writable(report, ".json", ".txt")
+    if etrecord is not None:
+        check_directory(etrecord)
     check_model(model)
     timings: dict[str, float] = {}
     with libraries(verbose):
         with render.stage("Loading torch, executorch and coremltools", timings, "import"):
-            from etcoreml.cli.lowering import lower, serialised
+            from etcoreml.cli.lowering import lower, serialised, write_record
             from etcoreml.partition import CoreMLPartitioner
 
             compile_specs = _compile_specs(compute_unit, deployment_target, precision, model_type)
@@ -119,13 +129,15 @@ def export(
                 render.stage("Lowering to Core ML", timings, "lower") as say,
                 steps(say, printed=verbose),
             ):
-                lowered = lower(model, program, partitioner)
+                lowered = lower(model, program, partitioner, records=etrecord is not None)
                 _check_skipped(skip_op or [], program, partitioner.report)
                 if not allow_missing_kernels:
                     check_kernels(model, partitioner.report)
             with render.stage(f"Writing {output}", timings, "write"):
-                write = serialised(model, lowered)
+                write, record = serialised(model, lowered)
                 findings.write_with(output, write)
+                if etrecord is not None:
+                    write_record(record, program, etrecord)
     findings.print(output, timings)
 
 

@@ -18,14 +18,23 @@ def check_writable(path: Path, *suffixes: str) -> None:
     Raises:
         UsageError: It cannot, or has another suffix.
     """
-    if path.is_dir():
-        raise UsageError(f"cannot write '{path}': it is a directory")
-    if path.suffix not in suffixes:
+    if path.suffix not in suffixes and not path.is_dir():
         raise UsageError(
             f"cannot write '{path}'",
             found=path.suffix or "no suffix",
             expected=f"a {' or '.join(suffixes)} file",
         )
+    check_directory(path)
+
+
+def check_directory(path: Path) -> None:
+    """Check that a file of any suffix can be created or replaced.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    if path.is_dir():
+        raise UsageError(f"cannot write '{path}': it is a directory")
     if not path.parent.is_dir():
         raise UsageError(f"cannot write '{path}': there is no directory '{path.parent}'")
     if not os.access(path.parent, os.W_OK):

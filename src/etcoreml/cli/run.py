@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 import etcoreml
 from etcoreml.atomic import write_atomic
-from etcoreml.choices import ComputeUnit
+from etcoreml.choices import ComputeUnit, Numerics
 from etcoreml.cli.model_paths import CORE_ML, check_model_path
 from etcoreml.cli.outputs import check_writable
 from etcoreml.errors import UsageError
-
-Numerics = Literal["fast", "faithful", "turbo"]
 
 
 def run(

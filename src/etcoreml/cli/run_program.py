@@ -50,7 +50,7 @@ def run_program(
     with render.stage("Loading torch and executorch"):
         import etcoreml.runtime.program
 
-        _start_threads()
+        start_threads()
     program = etcoreml.load(model, compute_unit=compute_unit)
     if method not in program.methods:
         raise UsageError(f"'{model}' has no method '{method}'", expected=", ".join(program.methods))
@@ -61,10 +61,10 @@ def run_program(
     with render.stage(f"Running it {warmup + iterations} times", still=True):
         outputs, times_ms = timed(lambda: program.run(method, values), warmup, iterations)
     named = {f"output_{i}": _to_array(value) for i, value in enumerate(outputs)}
-    return named, times_ms, _where()
+    return named, times_ms, where()
 
 
-def _start_threads() -> None:
+def start_threads() -> None:
     """Start the runtime's thread pool, which prints what it fails to learn of the processor.
 
     It prints from C, so nothing less than standard error itself has to be elsewhere meanwhile.
@@ -92,7 +92,8 @@ def _to_array(value: Any) -> Any:
     return np.asarray(value)
 
 
-def _where() -> str:
+def where() -> str:
+    """Return what runs a program's delegates in this process, for people."""
     import etcoreml
 
     if etcoreml.bridge.registered:

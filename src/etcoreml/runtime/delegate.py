@@ -53,6 +53,7 @@ def init(
         BlobError: The payload breaks a rule of the format.
         ModelError: The payload holds no ML Program that can be loaded.
         EngineError: The portable engine cannot translate or compile the program.
+        OptionError: The numerics mode is unknown.
         CompileSpecError: The compute unit is unknown, or the run-time option ``cache_dir`` no
             string.
     """
@@ -67,6 +68,7 @@ def init(
             function=payload.function,
             compute_unit=compute_unit,
             cache_dir=_cache_dir(options),
+            numerics=str(options.get("numerics", "fast")),
         )
         function = program.function(payload.function)
         signature = program.signatures.get(function.name)
@@ -74,11 +76,20 @@ def init(
         if trace_level == NO_TRACE:
             return BoundMethod(compiled(), payload.method, features)
         operations = traced_operations(function)
-        shows_values = trace_level == INTERMEDIATES
+        shows_values = trace_level == INTERMEDIATES and bool(
+            options.get("intermediate_outputs", True)
+        )
         values = traced_values(operations, payload.directory) if shows_values else []
         outputs = {each.name for each in function.outputs}
         session = compiled(profiling=True, taps=[name for name in values if name not in outputs])
-        return TracedMethod(session, payload.method, features, operations, set(values))
+        return TracedMethod(
+            session,
+            payload.method,
+            features,
+            operations,
+            set(values),
+            numerics=str(options.get("numerics", "fast")),
+        )
 
 
 def _model(payload: Payload) -> Directory:

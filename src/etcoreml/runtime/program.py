@@ -19,9 +19,11 @@ import numpy as np
 import torch
 
 import etcoreml
+from etcoreml.choices import Numerics
 from etcoreml.errors import DtypeError, ProgramError, ShapeError, UsageError
 from etcoreml.imports import quiet_imports
 from etcoreml.runtime import faults
+from etcoreml.runtime.etdump import checked_etdump, write_etdump
 from etcoreml.runtime.load_options import checked_options, handed_over
 from etcoreml.runtime.pte import MethodInfo, PteTensor, parse_signatures
 
@@ -129,6 +131,26 @@ class Program:
                 self._methods.pop(name, None)
                 self._programs[name] = program
 
+    def write_etdump_result_to_file(
+        self,
+        etdump_path: str | os.PathLike[str],
+        debug_buffer_path: str | os.PathLike[str] | None = None,
+    ) -> None:
+        """Write what the runs since then left in the ETDump, and begin a new one.
+
+        Args:
+            etdump_path: For the events; see docs/profiling.md.
+            debug_buffer_path: For the values; None leaves them out.
+
+        Raises:
+            ProgramError: The program was loaded without ``enable_etdump``, or nothing ran.
+            UsageError: A file cannot be written. Neither is changed then.
+        """
+        with self._lock:
+            # A reset program begins a new ETDump; that of methods which were not reset is older.
+            program = next(reversed(self._programs.values()))
+            write_etdump(program, etdump_path, debug_buffer_path, self._source)
+
     def load(self, name: str) -> None:
         """Load a method now rather than at its first call.
 
@@ -161,6 +183,10 @@ def load(
     *,
     compute_unit: object = None,
     cache_dir: str | os.PathLike[str] | None = None,
+    numerics: Numerics | None = None,
+    enable_etdump: bool = False,
+    debug_buffer_size: int = 0,
+    intermediate_outputs: bool = True,
 ) -> Program:
     """Load a .pte into the stock ExecuTorch runtime.
 
@@ -171,6 +197,11 @@ def load(
             ``cpu_and_ne``.
         cache_dir: Where compiled models are kept, in place of what ``ETCOREML_CACHE_DIR`` says;
             ``""`` for nowhere.
+        numerics: How delegates compute here: ``fast`` (fp16 weights, f32 arithmetic), the default;
+            ``faithful`` (every fp16 value is rounded) or ``turbo`` (bf16 where the CPU has it).
+        enable_etdump: Whether runs are recorded, for `Program.write_etdump_result_to_file`.
+        debug_buffer_size: Bytes for the values of all runs until they are written; 0 keeps none.
+        intermediate_outputs: Whether the values of a delegate's operations are among them.
 
     Returns:
         The program. Its methods are compiled when they are first run, or by `Program.load`.
@@ -182,7 +213,10 @@ def load(
     """
     if etcoreml.bridge.error is not None:
         raise etcoreml.bridge.error
-    options = checked_options(compute_unit, cache_dir)
+    options = dict(checked_options(compute_unit, cache_dir, numerics))
+    etdump = checked_etdump(enable_etdump, debug_buffer_size)
+    if enable_etdump:
+        options["intermediate_outputs"] = intermediate_outputs
     if isinstance(source, (bytes, bytearray, memoryview)):
         data: bytes | Path = bytes(source)
         name = f"a program of {len(source)} bytes"
@@ -201,7 +235,7 @@ def load(
             "load() takes a path or bytes", found=type(source).__name__, expected="str or bytes"
         )
     with _surfaced(f"{name} cannot be loaded", _DAMAGED):
-        return Program(lambda: Runtime.get().load_program(data), name, methods, options)
+        return Program(lambda: Runtime.get().load_program(data, **etdump), name, methods, options)
 
 
 _LOGGED = "The runtime logs its reason to standard error."

@@ -65,6 +65,7 @@ class TracedMethod(BoundMethod):
         features: The inputs as the model describes them.
         operations: From `traced_operations`.
         values: Which of them to show the values of.
+        numerics: The numerics mode of the session.
     """
 
     def __init__(
@@ -74,10 +75,12 @@ class TracedMethod(BoundMethod):
         features: tuple[Feature, ...],
         operations: Mapping[str, Operation],
         values: Collection[str] = (),
+        numerics: str = "fast",
     ) -> None:
         super().__init__(session, metadata, features)
         self._session = session
         self._operations = operations
+        self._numerics = numerics
         self._times = RunTimes()
         ports = (*session.outputs, *session.taps)
         self._values = [
@@ -89,7 +92,7 @@ class TracedMethod(BoundMethod):
     @functools.cached_property
     def _writer(self) -> EventWriter:
         attributions = attribute(self._session.kernels, self._operations.values())
-        return EventWriter(attributions, self._session.devices, "fast")
+        return EventWriter(attributions, self._session.devices, self._numerics)
 
     def check_room(self, room: int) -> None:
         """Refuse a run whose intermediate values would overrun the debug buffer.

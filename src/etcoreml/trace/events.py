@@ -37,6 +37,12 @@ class Event:
     end_ns: int
     metadata: bytes
 
+    @property
+    def details(self) -> dict[str, Any]:
+        """The metadata as a dictionary."""
+        decoded: dict[str, Any] = json.loads(self.metadata)
+        return decoded
+
 
 class EventWriter:
     """Makes the events of each run of one compiled function.

@@ -1,0 +1,91 @@
+"""``etcoreml compare``: a lowered model beside eager fp32, operation by operation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from etcoreml.choices import Numerics, Precision
+from etcoreml.cli.voices import libraries
+from etcoreml.errors import UsageError
+
+Order = Literal["snr", "graph"]
+FAILED = 3
+"""Exit code of a comparison past its threshold."""
+
+
+def compare(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="What `etcoreml export` takes, or a .pte with --etrecord.",
+            show_default=False,
+        ),
+    ],
+    etrecord: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The ETRecord of a .pte.", show_default="none"),
+    ] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="FILE",
+            help="An input: .npy, .pt, .png or .jpg, in order. Repeatable.",
+            show_default="the model's example inputs",
+        ),
+    ] = None,
+    precision: Annotated[
+        Precision | None,
+        typer.Option(help="Compute precision of a model that is lowered.", show_default="float16"),
+    ] = None,
+    numerics: Annotated[
+        Numerics,
+        typer.Option(help="How it is computed here; faithful rounds as a device would."),
+    ] = "faithful",
+    min_snr: Annotated[
+        float | None,
+        typer.Option(
+            help="Least signal-to-noise ratio of each output in dB; exit code 3 below it.",
+            show_default="none",
+        ),
+    ] = None,
+    sort: Annotated[Order, typer.Option(help="Order of the rows: worst first, or as run.")] = "snr",
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Most rows to print.", show_default="all")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Say how far each operation of MODEL and its outputs are from eager in fp32."""
+    is_pte = Path(model).suffix == ".pte"
+    if is_pte:
+        if etrecord is None:
+            raise UsageError("a .pte is compared with its ETRecord: give --etrecord", found=model)
+        if precision is not None:
+            raise UsageError("--precision does not apply to a .pte", found=model)
+        for path in (Path(model), etrecord):
+            if not path.is_file():
+                raise UsageError(f"there is no file '{path}'")
+    elif etrecord is not None:
+        raise UsageError("--etrecord is of a .pte", found=model, hint="MODEL gets one by itself.")
+    from etcoreml.cli.inputs import input_files
+
+    files = [path for _, path in input_files(inputs or ())]
+    with libraries(False):
+        from etcoreml.cli.compare_program import compare_program
+
+        found = compare_program(
+            model,
+            files,
+            etrecord=etrecord,
+            precision=precision or "float16",
+            numerics=numerics,
+        )
+    from etcoreml.cli.compare_report import print_comparison
+
+    print_comparison(model, found, numerics, min_snr, sort, limit, json)
+    if min_snr is not None and found.worst_output_db < min_snr:
+        raise typer.Exit(FAILED)

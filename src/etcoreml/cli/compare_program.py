@@ -1,0 +1,125 @@
+"""``etcoreml compare``: runs a .pte with its values kept, and eager beside it."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from etcoreml.choices import Numerics, Precision
+from etcoreml.cli import render
+from etcoreml.cli.inputs import read_inputs
+from etcoreml.cli.recorded import lowered_with_record
+from etcoreml.cli.run_program import start_threads
+from etcoreml.errors import DebugBufferError, UsageError
+from etcoreml.trace.metrics import Distance
+
+_ROOMS = tuple(64 << shift for shift in range(20, 27, 2))
+"""Sizes of debug buffers to try, 64 MiB to 4 GiB."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was compared.
+
+    Attributes:
+        operations: ``comparison.Compared`` in order of the graph.
+        outputs: Of the method, in order.
+    """
+
+    operations: Sequence[Any]
+    outputs: Sequence[Distance]
+
+    @property
+    def worst_output_db(self) -> float:
+        """The least signal-to-noise ratio of an output, in dB."""
+        return min((each.snr_db for each in self.outputs), default=math.inf)
+
+
+def compare_program(
+    model: str,
+    files: Sequence[Path],
+    *,
+    etrecord: Path | None,
+    precision: Precision,
+    numerics: Numerics,
+) -> Comparison:
+    """Compare.
+
+    Args:
+        model: A .pte, or what ``etcoreml export`` takes.
+        files: A file for each input, in order; none for the model's example inputs.
+        etrecord: Of the .pte.
+        precision: Of a model that is lowered.
+        numerics: How it is computed.
+
+    Raises:
+        UsageError: An input cannot be read, or the record has nothing to compare with.
+        EtCoreMLError: The model cannot be lowered, loaded or run.
+    """
+    with tempfile.TemporaryDirectory(prefix="etcoreml-compare-") as name:
+        folder = Path(name)
+        pte = Path(model)
+        if etrecord is None:
+            pte, etrecord = lowered_with_record(model, folder, precision)
+        with render.stage("Loading torch and executorch"):
+            import torch
+            from executorch.devtools.etrecord import parse_etrecord
+
+            from etcoreml.trace.comparison import compare_outputs, compare_values
+
+            start_threads()
+        record = parse_etrecord(str(etrecord))
+        if record.exported_program is None:
+            raise UsageError(f"'{etrecord}' holds no exported program to compare with")
+        values = _inputs(record, files, pte)
+        if files:
+            record.update_representative_inputs(values)
+            etrecord = folder / "with_inputs.etrecord"
+            record.save(str(etrecord))
+        with render.stage("Running eager in fp32"), torch.no_grad():
+            result = record.exported_program.module()(*values)
+            expected = torch.utils._pytree.tree_leaves(result)
+        dump, buffer = folder / "etdump.etdp", folder / "debug_buffer.bin"
+        with render.stage(f"Running {pte.name} with {numerics} numerics"):
+            actual = _run(pte, values, numerics, dump, buffer)
+        with render.stage("Comparing"):
+            operations = compare_values(dump, buffer, etrecord)
+    return Comparison(operations, compare_outputs(actual, expected))
+
+
+def _inputs(record: Any, files: Sequence[Path], pte: Path) -> tuple[Any, ...]:
+    import torch
+
+    from etcoreml.runtime.pte import parse_pte
+
+    if not files:
+        given = record._representative_inputs
+        if not given:
+            raise UsageError("the ETRecord holds no inputs", hint="Give them with --input.")
+        return tuple(given)
+    method = parse_pte(pte.read_bytes()).methods[0]
+    signature = [(info.shape, info.dtype) for info in method.inputs]
+    return tuple(torch.as_tensor(value) for value in read_inputs(files, signature, 0.0, 255.0))
+
+
+def _run(
+    pte: Path, values: Sequence[Any], numerics: Numerics, dump: Path, buffer: Path
+) -> list[Any]:
+    """Run once, with as large a debug buffer as it takes."""
+    import etcoreml
+
+    for room in _ROOMS:
+        program = etcoreml.load(pte, numerics=numerics, enable_etdump=True, debug_buffer_size=room)
+        try:
+            outputs = program.run(next(iter(program.methods)), values)
+        except DebugBufferError:
+            if room == _ROOMS[-1]:
+                raise
+            continue
+        program.write_etdump_result_to_file(dump, buffer)
+        return outputs
+    raise AssertionError

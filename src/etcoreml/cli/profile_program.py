@@ -1,0 +1,134 @@
+"""``etcoreml profile``: a .pte through the stock runtime, or a model that is lowered first."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from etcoreml.atomic import write_atomic
+from etcoreml.cli import render
+from etcoreml.cli.inputs import random_inputs, read_inputs
+from etcoreml.cli.recorded import lowered_with_record
+from etcoreml.cli.run_program import start_threads, where
+from etcoreml.errors import UsageError
+from etcoreml.trace.cost import Cost, costs
+from etcoreml.trace.events import UNATTRIBUTED
+from etcoreml.trace.profile import UNKNOWN, Profile, Profiled, cost_of, is_operation
+
+Files = Sequence[tuple[str | None, Path]]
+
+
+def profile_program(
+    model: str,
+    files: Files,
+    *,
+    method: str,
+    etrecord: Path | None,
+    compute_unit: str | None,
+    warmup: int,
+    iterations: int,
+    seed: int,
+    etdump: Path | None,
+) -> Profile:
+    """Profile a method.
+
+    Args:
+        model: A .pte, or what ``etcoreml export`` takes.
+        files: A file for each input, in order; none for random ones.
+        method: Its name.
+        etrecord: Of the .pte.
+        compute_unit: Where its delegates run; None for what it was lowered with.
+        warmup: Runs before those that are measured.
+        iterations: Measured runs.
+        seed: Of random inputs.
+        etdump: Where to write the ETDump, that of the warm-up included.
+
+    Raises:
+        UsageError: There is no such method, or an input cannot be read.
+        EtCoreMLError: It cannot be lowered, loaded or run.
+    """
+    named = [name for name, _ in files if name is not None]
+    if named:
+        raise UsageError("the inputs of a .pte have no names", found=", ".join(named))
+    with tempfile.TemporaryDirectory(prefix="etcoreml-profile-") as name:
+        folder = Path(name)
+        pte = Path(model)
+        if pte.suffix != ".pte":
+            pte, etrecord = lowered_with_record(model, folder)
+        with render.stage("Loading torch and executorch"):
+            import etcoreml
+            from etcoreml.runtime import program as _runtime  # noqa: F401
+            from etcoreml.trace.table import WHOLE, read_rows
+
+            start_threads()
+        program = etcoreml.load(pte, compute_unit=compute_unit, enable_etdump=True)
+        if method not in program.methods:
+            expected = ", ".join(program.methods)
+            raise UsageError(f"'{model}' has no method '{method}'", expected=expected)
+        signature = [(info.shape, info.dtype) for info in program.methods[method].inputs]
+        paths = [path for _, path in files]
+        values = (
+            read_inputs(paths, signature, 0.0, 255.0) if paths else random_inputs(signature, seed)
+        )
+        with render.stage(f"Compiling {pte.name}"):
+            program.load(method)
+        with render.stage(f"Running it {warmup + iterations} times", still=True):
+            for _ in range(warmup + iterations):
+                program.run(method, values)
+        dump = folder / "etdump.etdp"
+        program.write_etdump_result_to_file(dump)
+        if etdump is not None:
+            data = dump.read_bytes()
+            write_atomic(etdump, lambda file: file.write(data))
+        rows = read_rows(dump, etrecord, warmup=warmup)
+        known = _costs(pte, method)
+    operations = [_profiled(row, known) for row in rows if is_operation(row.event)]
+    times = {row.event: row.times_ms for row in rows}
+    return Profile(
+        tuple(operations),
+        times[WHOLE],
+        times.get(UNATTRIBUTED, (0.0,)),
+        {"method": method, "runs_on": where()},
+    )
+
+
+def _profiled(row: Any, known: dict[str, Cost]) -> Profiled:
+    metadata = row.metadata
+    fused = tuple(metadata.get("fusedWith", ()))
+    return Profiled(
+        name=row.event,
+        type=metadata.get("operatorName", "ExecuTorch"),
+        times_ms=row.times_ms,
+        cost=cost_of(row.event, fused, known) if metadata else UNKNOWN,
+        kernel=metadata.get("kernel", ""),
+        fused_with=fused,
+        aten_ops=row.aten_ops,
+        source=row.source,
+        module=row.module,
+    )
+
+
+def _costs(pte: Path, method: str) -> dict[str, Cost]:
+    """Return the cost of each operation of a method's delegates, by debug symbol."""
+    from etcoreml.mil import load_package
+    from etcoreml.runtime.payload import open_payload
+    from etcoreml.runtime.pte import parse_pte
+    from etcoreml.trace.attribution import symbol
+
+    found: dict[str, Cost] = {}
+    program = parse_pte(pte.read_bytes())
+    (chosen,) = (each for each in program.methods if each.name == method)
+    for delegate in chosen.delegates:
+        if delegate.backend_id != "CoreMLBackend":
+            continue
+        payload = open_payload(delegate.payload, program.named_data)
+        if payload.model is None:
+            continue
+        function = load_package(payload.model).function(payload.function)
+        by_output = costs(function)
+        for operation in function.block.operations:
+            if operation.outputs and operation.outputs[0].name in by_output:
+                found[symbol(operation)] = by_output[operation.outputs[0].name]
+    return found

@@ -1,0 +1,46 @@
+"""A model lowered on the way to something else, with its ETRecord."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from etcoreml.atomic import write_atomic
+from etcoreml.choices import Precision
+from etcoreml.cli import render
+
+
+def lowered_with_record(
+    model: str, folder: Path, precision: Precision = "float16"
+) -> tuple[Path, Path]:
+    """Lower a model; returns the .pte and the ETRecord.
+
+    Args:
+        model: What ``etcoreml export`` takes.
+        folder: Where to write both.
+        precision: Compute precision.
+
+    Raises:
+        UsageError, ExportError: The model is none, or cannot be exported.
+        EtCoreMLError: It cannot be lowered.
+    """
+    from etcoreml.cli.model_source import check_model, exported_program
+
+    check_model(model)
+    with render.stage("Loading torch, executorch and coremltools"):
+        from etcoreml.cli.lowering import lower, serialised, write_record
+        from etcoreml.compiler import CoreMLBackend
+        from etcoreml.mil.ct import coremltools
+        from etcoreml.partition import CoreMLPartitioner
+
+        specs = CoreMLBackend.generate_compile_specs(
+            compute_precision=coremltools().precision(precision)
+        )
+    with render.stage(f"Exporting {model}"):
+        program = exported_program(model)
+    with render.stage("Lowering to Core ML"):
+        lowered = lower(model, program, CoreMLPartitioner(compile_specs=specs), records=True)
+        write, record = serialised(model, lowered)
+        pte, etrecord = folder / "model.pte", folder / "model.etrecord"
+        write_atomic(pte, write)
+        write_record(record, program, etrecord)
+    return pte, etrecord

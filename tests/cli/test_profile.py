@@ -1,0 +1,86 @@
+"""``etcoreml profile`` of each kind of model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+from tests.mlmodels import linear
+
+pytestmark = pytest.mark.filterwarnings("ignore:Output Buffer not found", "ignore:The given buffer")
+FEW = ("--iterations", 3, "--warmup", 1)
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return linear(tmp_path_factory.mktemp("profiled") / "linear.mlpackage")
+
+
+def test_a_pte(cli: Cli, net_path: Path) -> None:
+    outcome = cli("profile", net_path, *FEW, "--json")
+    assert outcome.code == 0, outcome.stderr
+    document = json.loads(outcome.stdout)
+    (conv,) = (each for each in document["operations"] if each["type"] == "conv")
+    assert len(conv["times_ms"]) == 3
+    assert conv["flops"] >= 2 * (4 * 6 * 6) * (3 * 3 * 3)
+    assert 0 < conv["share"] < 1
+    taken = sum(each["median_ms"] for each in document["operations"])
+    assert taken <= document["run_ms"] * 1.5
+
+
+def test_a_model_that_is_lowered_first(cli: Cli) -> None:
+    outcome = cli("profile", "tests.cli.models:net", *FEW, "--by", "module")
+    assert outcome.code == 0, outcome.stderr
+    assert "module" in outcome.stdout
+    assert "not run on Core ML" in outcome.stdout
+
+
+def test_a_core_ml_model(cli: Cli, package: Path) -> None:
+    outcome = cli("profile", package, *FEW, "--json", "--threads", 1)
+    assert outcome.code == 0, outcome.stderr
+    document = json.loads(outcome.stdout)
+    (linear,) = (each for each in document["operations"] if each["type"] == "linear")
+    assert linear["flops"] >= 2 * 2 * 24 * 32
+    assert document["function"] == "main"
+
+
+@pytest.mark.parametrize("by", ["op", "type"])
+def test_tables(cli: Cli, net_path: Path, by: str) -> None:
+    outcome = cli("profile", net_path, *FEW, "--by", by, "--limit", 1)
+    assert outcome.code == 0, outcome.stderr
+    assert "GFLOP/s" in outcome.stdout
+    assert "more rows" in outcome.stderr
+
+
+def test_files(cli: Cli, net_path: Path, tmp_path: Path) -> None:
+    trace, etdump = tmp_path / "trace.json", tmp_path / "run.etdp"
+    outcome = cli("profile", net_path, *FEW, "--trace", trace, "--etdump", etdump)
+    assert outcome.code == 0, outcome.stderr
+    names = {row["name"] for row in json.loads(trace.read_text())["traceEvents"]}
+    assert any(":conv" in name for name in names)
+    assert etdump.stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("PTE", "--threads", 1), "--threads does not apply"),
+        (("PACKAGE", "--method", "forward"), "--method does not apply"),
+        (("PTE", "--by", "module"), "needs the modules of an ETRecord"),
+        (("PTE", "--method", "decode"), "no method 'decode'"),
+        (("nothing.pte",), "there is no file"),
+        (("nothing",), "unknown MODEL"),
+        (("PTE", "--etrecord", "none.etrecord"), "there is no file"),
+        (("PTE", "--trace", "trace.txt"), "a .json file"),
+    ],
+)
+def test_wrong_usage(
+    cli: Cli, net_path: Path, package: Path, arguments: tuple[object, ...], says: str
+) -> None:
+    given = {"PTE": net_path, "PACKAGE": package}
+    outcome = cli("profile", *(given.get(str(each), each) for each in arguments))
+    assert outcome.code == 2
+    assert says in outcome.stderr
