@@ -12,13 +12,13 @@ from typing import Any
 from etcoreml.choices import Numerics, Precision
 from etcoreml.cli import render
 from etcoreml.cli.inputs import read_inputs
-from etcoreml.cli.recorded import lowered_with_record
+from etcoreml.cli.recorded import core_ml_functions, lowered_with_record
 from etcoreml.cli.run_program import start_threads
-from etcoreml.errors import DebugBufferError, UsageError
+from etcoreml.errors import UsageError
 from etcoreml.trace.metrics import Distance
 
-_ROOMS = tuple(64 << shift for shift in range(20, 27, 2))
-"""Sizes of debug buffers to try, 64 MiB to 4 GiB."""
+_ROOM_AT_LEAST = 64 << 20
+"""Bytes of a debug buffer: for operators outside of the delegates, and sizes that vary."""
 
 
 @dataclass(frozen=True)
@@ -109,17 +109,20 @@ def _inputs(record: Any, files: Sequence[Path], pte: Path) -> tuple[Any, ...]:
 def _run(
     pte: Path, values: Sequence[Any], numerics: Numerics, dump: Path, buffer: Path
 ) -> list[Any]:
-    """Run once, with as large a debug buffer as it takes."""
+    """Run once, with a debug buffer for all values."""
     import etcoreml
 
-    for room in _ROOMS:
-        program = etcoreml.load(pte, numerics=numerics, enable_etdump=True, debug_buffer_size=room)
-        try:
-            outputs = program.run(next(iter(program.methods)), values)
-        except DebugBufferError:
-            if room == _ROOMS[-1]:
-                raise
-            continue
-        program.write_etdump_result_to_file(dump, buffer)
-        return outputs
-    raise AssertionError
+    program = etcoreml.load(
+        pte, numerics=numerics, enable_etdump=True, debug_buffer_size=_room(pte)
+    )
+    outputs = program.run(next(iter(program.methods)), values)
+    program.write_etdump_result_to_file(dump, buffer)
+    return outputs
+
+
+def _room(pte: Path) -> int:
+    """Return twice the bytes of all values of the delegates' operations, and some."""
+    from etcoreml.trace.cost import written_elements
+
+    elements = sum(written_elements(each) for each in core_ml_functions(pte))
+    return 2 * 4 * elements + _ROOM_AT_LEAST

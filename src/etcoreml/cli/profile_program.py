@@ -10,9 +10,10 @@ from typing import Any
 from etcoreml.atomic import write_atomic
 from etcoreml.cli import render
 from etcoreml.cli.inputs import random_inputs, read_inputs
-from etcoreml.cli.recorded import lowered_with_record
+from etcoreml.cli.recorded import core_ml_functions, lowered_with_record
 from etcoreml.cli.run_program import start_threads, where
 from etcoreml.errors import UsageError
+from etcoreml.trace.attribution import symbol
 from etcoreml.trace.cost import Cost, costs
 from etcoreml.trace.events import UNATTRIBUTED
 from etcoreml.trace.profile import UNKNOWN, Profile, Profiled, cost_of, is_operation
@@ -112,21 +113,8 @@ def _profiled(row: Any, known: dict[str, Cost]) -> Profiled:
 
 def _costs(pte: Path, method: str) -> dict[str, Cost]:
     """Return the cost of each operation of a method's delegates, by debug symbol."""
-    from etcoreml.mil import load_package
-    from etcoreml.runtime.payload import open_payload
-    from etcoreml.runtime.pte import parse_pte
-    from etcoreml.trace.attribution import symbol
-
     found: dict[str, Cost] = {}
-    program = parse_pte(pte.read_bytes())
-    (chosen,) = (each for each in program.methods if each.name == method)
-    for delegate in chosen.delegates:
-        if delegate.backend_id != "CoreMLBackend":
-            continue
-        payload = open_payload(delegate.payload, program.named_data)
-        if payload.model is None:
-            continue
-        function = load_package(payload.model).function(payload.function)
+    for function in core_ml_functions(pte, method):
         by_output = costs(function)
         for operation in function.block.operations:
             if operation.outputs and operation.outputs[0].name in by_output:

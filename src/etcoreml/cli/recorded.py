@@ -1,4 +1,4 @@
-"""A model lowered on the way to something else, with its ETRecord."""
+"""A model lowered on the way to something else, with its ETRecord; and what is in a .pte."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from etcoreml.atomic import write_atomic
 from etcoreml.choices import Precision
 from etcoreml.cli import render
+from etcoreml.mil.program import Function
 
 
 def lowered_with_record(
@@ -44,3 +45,22 @@ def lowered_with_record(
         write_atomic(pte, write)
         write_record(record, program, etrecord)
     return pte, etrecord
+
+
+def core_ml_functions(pte: Path, method: str | None = None) -> list[Function]:
+    """Return the functions of the Core ML delegates of a method, or of all methods."""
+    from etcoreml.mil import load_package
+    from etcoreml.runtime.payload import open_payload
+    from etcoreml.runtime.pte import parse_pte
+
+    found = []
+    program = parse_pte(pte.read_bytes())
+    for each in program.methods:
+        if method not in (None, each.name):
+            continue
+        for delegate in each.delegates:
+            if delegate.backend_id == "CoreMLBackend":
+                payload = open_payload(delegate.payload, program.named_data)
+                if payload.model is not None:
+                    found.append(load_package(payload.model).function(payload.function))
+    return found

@@ -96,6 +96,18 @@ def costs(function: Function) -> dict[str, Cost]:
     }
 
 
+def written_elements(function: Function) -> int:
+    """Return the elements of all results of a function's operations, sizes that vary as zero."""
+    types = (
+        value.type
+        for operation in function.block.operations
+        if operation.type != "const"
+        for value in operation.outputs
+    )
+    shapes = (type_.shape or () for type_ in types if isinstance(type_, TensorType))
+    return sum(math.prod(size or 0 for size in shape) for shape in shapes)
+
+
 class _Operands:
     """The types of what an operation reads and writes."""
 

@@ -66,3 +66,22 @@ def test_views_and_choices() -> None:
         return larger.flip(0), torch.cat((x, y))[3:], torch.maximum(x, y).reshape(-1) + 1.5
 
     check(arranged, BYTES, BYTES.flip(1))
+
+
+@pytest.mark.parametrize("beyond", [300, -1, 2**20 + 3])
+def test_comparisons_wrap_what_is_beyond(beyond: int) -> None:
+    """PyTorch compares bytes in bytes: 300 is 44 there."""
+
+    def compared(x: Tensor) -> tuple[Tensor, ...]:
+        return x > beyond, x >= beyond, x < beyond, x <= beyond, x == beyond, x != beyond
+
+    check(compared, BYTES)
+
+
+@pytest.mark.parametrize("beyond", [300, -1, 7])
+def test_comparisons_wrap_tensors_without_dimensions(beyond: int) -> None:
+    check(lambda x, y: (x > y, x == y, y <= x), BYTES, torch.tensor(beyond))
+
+
+def test_comparisons_with_numbers_do_not_wrap() -> None:
+    check(lambda x: (x > 300.5, x < -0.5), BYTES)

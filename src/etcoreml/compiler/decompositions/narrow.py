@@ -95,3 +95,46 @@ def mul(self: Tensor, other: Any) -> Tensor:
 def div(self: Tensor, other: Any) -> Tensor:
     """Divide as numbers."""
     return torch.true_divide(_wide(self), _wide(other))
+
+
+def _is_compared_beyond(node: Node) -> bool:
+    """Whether an operand has to wrap before it is compared, as PyTorch has it."""
+    if len(node.args) < 2 or not isinstance(node.args[0], Node):
+        return False
+    x, other = node.args[0].meta["val"], node.args[1]
+    if isinstance(other, Node):
+        y = other.meta["val"]
+        if not isinstance(y, Tensor) or y.dtype.is_floating_point or y.dtype == torch.bool:
+            return False
+        dtype = torch.result_type(x, y)
+        return dtype in NARROW and not (_holds(dtype, x.dtype) and _holds(dtype, y.dtype))
+    if not isinstance(other, int) or isinstance(other, bool) or x.dtype not in NARROW:
+        return False
+    limits = torch.iinfo(x.dtype)
+    return not limits.min <= other <= limits.max
+
+
+def _brought_into(value: Any, dtype: torch.dtype) -> Any:
+    if isinstance(value, Tensor):
+        return value if value.dtype == dtype else _wrapped(value.to(torch.int32), dtype)
+    limits = torch.iinfo(dtype)
+    return (value - limits.min) % (1 << limits.bits) + limits.min
+
+
+_WRAPS = "PyTorch wraps the larger operand to the fewer bits of the other before it compares"
+
+
+def _enter_comparisons() -> None:
+    for name in ("eq", "ne", "lt", "le", "gt", "ge"):
+        op = getattr(torch, name)
+
+        def compare(self: Tensor, other: Any, op: Callable[..., Tensor] = op) -> Tensor:
+            dtype = torch.result_type(self, other)
+            x, y = (_wide(_brought_into(each, dtype)) for each in (self, other))
+            return op(x, y)
+
+        names = (f"aten.{name}.Scalar", f"aten.{name}.Tensor")
+        decomposes(*names, why=_WRAPS, applies=_is_compared_beyond)(compare)
+
+
+_enter_comparisons()

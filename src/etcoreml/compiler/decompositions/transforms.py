@@ -112,9 +112,12 @@ _enter_composites()
 
 @decomposes("aten.abs.default", why=_COMPLEX, applies=_reads_complex)
 def absolute(self: Tensor) -> Tensor:
-    """Compute the magnitude."""
+    """Compute the magnitude of numbers divided by their larger part: squares would overflow."""
     pair = torch.view_as_real(self)
-    return torch.sqrt((pair * pair).sum(-1))
+    larger = pair.abs().amax(-1)
+    scale = torch.where((larger > 0) & (larger < math.inf), larger, 1.0)
+    scaled = pair / scale.unsqueeze(-1)
+    return torch.sqrt((scaled * scaled).sum(-1)) * scale
 
 
 def join_complex(graph: Graph) -> None:
