@@ -16,11 +16,17 @@ from etcoreml.compiler.names import argument, op_name
 _MISSING = "coremltools 9.0 has no converter for it"
 
 
+def has_fixed_matrices(node: Node) -> bool:
+    """Whether the matrices of a diagonal have fixed sizes."""
+    shape = node.all_input_nodes[0].meta["val"].shape
+    return all(isinstance(shape[argument(node, name)], int) for name in ("dim1", "dim2"))
+
+
 @decomposes(
     "aten.diagonal.default",
     "aten.diagonal_copy.default",
     why="coremltools 9.0 gives it a wrong shape: https://github.com/apple/coremltools/issues/2565",
-    applies=is_static,
+    applies=has_fixed_matrices,
 )
 def diagonal(self: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """Take every (columns + 1)-th element of the flattened matrices."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch.fx import Node
 
+from etcoreml.compiler.decompositions.shapes import has_fixed_matrices
 from etcoreml.partition.node import argument, is_static, operands
-from etcoreml.partition.support.rule import Rule, Setting, always, is_below_ios16
+from etcoreml.partition.support.rule import ISSUES, Rule, Setting, always, is_below_ios16
 
 
 def _has_varying_matrix(node: Node, setting: Setting) -> bool:
@@ -38,6 +39,12 @@ RULES: tuple[Rule, ...] = (
         ("aten.triu.default", "aten.tril.default"),
         _has_varying_matrix,
         "the triangle of a matrix whose size varies cannot be a constant",
+    ),
+    Rule(
+        ("aten.diagonal.default", "aten.diagonal_copy.default"),
+        lambda node, setting: not has_fixed_matrices(node),
+        "coremltools gives the diagonal of a matrix whose size varies a wrong shape",
+        ISSUES + "2565",
     ),
     Rule(
         ("aten.scatter_reduce.two",),
