@@ -90,7 +90,7 @@ constexpr size_t kTileRows = 6;
 
 #include "lstm.inc"
 
-constexpr Kernels kKernels{"avx2", few, many, step};
+constexpr Kernels kKernels{"avx2", few, many, step, nullptr, nullptr};
 
 }  // namespace
 

@@ -79,7 +79,7 @@ constexpr size_t kTileRows = 12;
 
 #include "lstm.inc"
 
-constexpr Kernels kKernels{"avx512", few, many, step};
+constexpr Kernels kKernels{"avx512", few, many, step, nullptr, nullptr};
 
 }  // namespace
 

@@ -37,6 +37,11 @@ struct Problem {
   // Of kIndex4: the value is table[n / rows_per_table][index].
   const float* table;     // (outputs / rows_per_table, kTableSize)
   size_t rows_per_table;  // a multiple of kTableSize, or `outputs`
+  // What `Kernels::prepare` made of x, null if nothing. For each row: three rows of bytes, as many
+  // as columns, filled up to 16; and for each block a step and the sum of x.
+  const int8_t* pieces;
+  const float* steps;
+  const float* sums;
 };
 
 // The steps of one instruction set, for outputs from a panel's first to a panel's last.
@@ -50,6 +55,10 @@ struct Kernels {
   // A step of an LSTM of one sequence, after the products, both (4, hidden); renews c and h.
   void (*lstm_step)(size_t hidden, const float* product, const float* projected, float* c,
                     float* h);
+  // How much memory `prepare` needs before `few`, in floats; 0 where `few` takes x as it is.
+  size_t (*prepared_floats)(const Problem&);
+  // Takes x apart; false, without effect, where `few` has to take it as it is.
+  bool (*prepare)(Problem&, float* buffer);
 };
 
 constexpr size_t kFewRows = 4;
@@ -58,6 +67,7 @@ constexpr size_t kColumnBlock = 768;               // columns expanded at once, 
 constexpr size_t kCopyStride = kColumnBlock + 16;  // keeps rows out of one cache set
 constexpr size_t kScratch = (kColumnBlock + kRowBlock) * kPanel + kRowBlock * kCopyStride;
 
+const Kernels* avx512_vnni_kernels();
 const Kernels* avx512_kernels();
 const Kernels* avx2_kernels();
 

@@ -33,7 +33,7 @@ class Buffer {
   size_t floats_ = 0;
 };
 
-thread_local Buffer scratch_buffer;
+thread_local Buffer scratch_buffer, prepared_buffer;
 
 size_t blocks_of(size_t size, size_t block) { return (size + block - 1) / block; }
 
@@ -54,7 +54,10 @@ constexpr size_t kFewPanels = 4;    // as many streams from memory at once
 constexpr size_t kManyPanels = 2;
 constexpr size_t kMostPanels = 8;   // rows of x come from the cache once for so many
 
-void run_few(const Kernels& k, const Problem& p, size_t threads) {
+void run_few(const Kernels& k, Problem p, size_t threads) {
+  if (const size_t floats = k.prepared_floats ? k.prepared_floats(p) : 0) {
+    k.prepare(p, prepared_buffer.reserve(floats));
+  }
   const Division division(p.outputs, kFewPanels, threads == 1 ? 1 : threads * kTasksPerThread);
   parallel(division.tasks, [&](size_t i) { k.few(p, division.begin(i), division.begin(i + 1)); });
 }
@@ -76,6 +79,9 @@ void run_many(const Kernels& k, const Problem& p, size_t threads) {
 bool supports(const Kernels* set) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
+  if (set == avx512_vnni_kernels()) {
+    return supports(avx512_kernels()) && __builtin_cpu_supports("avx512vnni");
+  }
   if (set == avx512_kernels()) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
@@ -89,7 +95,7 @@ bool supports(const Kernels* set) {
 }
 
 const Kernels* best() {
-  for (const Kernels* set : {avx512_kernels(), avx2_kernels()}) {
+  for (const Kernels* set : {avx512_vnni_kernels(), avx512_kernels(), avx2_kernels()}) {
     if (supports(set)) return set;
   }
   return nullptr;
@@ -105,7 +111,7 @@ std::atomic<const Kernels*>& chosen() {
 const Kernels* kernels() { return chosen(); }
 
 bool use(const char* name) {
-  for (const Kernels* set : {avx512_kernels(), avx2_kernels()}) {
+  for (const Kernels* set : {avx512_vnni_kernels(), avx512_kernels(), avx2_kernels()}) {
     if (std::strcmp(set->name, name) == 0 && supports(set)) {
       chosen() = set;
       return true;

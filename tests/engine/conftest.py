@@ -9,7 +9,7 @@ import pytest
 from etcoreml.engine import kernels
 
 
-@pytest.fixture(params=["avx512", "avx2"])
+@pytest.fixture(params=["avx512_vnni", "avx512", "avx2"])
 def any_set(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Run with each instruction set, on matrices of any size."""
     best = kernels.instruction_set()

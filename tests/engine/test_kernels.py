@@ -181,6 +181,27 @@ def test_int4_blocks(rows: int, columns: int, blocks: int) -> None:
     check(multiply(x, kernels.pack_blocks(stored(data, "int4"), scale, None, False)), x, weight)
 
 
+@pytest.mark.parametrize("special", [np.inf, -np.inf, np.nan, 1e35, -1e37, 1e-35, 1e-42, 0.0])
+@pytest.mark.parametrize("rows", [1, 4])
+@pytest.mark.usefixtures("any_set")
+def test_int4_of_extreme_numbers(rows: int, special: float) -> None:
+    """Numbers that are none or far from 1; blocks of nothing but zeros, or of tiny numbers."""
+    x, data = normal(rows, 128), integers(-8, 8, 64, 128).astype(np.int8)
+    data[data == 0] = 1  # zero times infinity is a matter of the order
+    x[0, 40] = special
+    x[-1, 64:96] = min(abs(special), 1e-36)
+    scale = uniform(0.01, 0.1, 64, 4)
+    weight = data * np.repeat(scale, 32, 1).astype(np.float64)
+    found = multiply(x, kernels.pack_blocks(stored(data, "int4"), scale, None, False))
+    if np.isfinite(special):
+        check(found, x, weight)
+        return
+    expected = x.astype(np.float64) @ weight.T
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
+    np.testing.assert_array_equal(found == np.inf, expected == np.inf)
+    np.testing.assert_array_equal(found == -np.inf, expected == -np.inf)
+
+
 @pytest.mark.parametrize("rows", [1, 40])
 @pytest.mark.parametrize(
     ("columns", "scales"),

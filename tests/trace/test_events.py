@@ -61,3 +61,11 @@ def test_compute_units_have_apples_names() -> None:
 def test_clocks_that_disagree_make_no_negative_time() -> None:
     rest = writer().events(TIMES, 0, 50)[-1]
     assert (rest.start_ns, rest.end_ns) == (90, 90)
+
+
+def test_what_rests_in_a_run_keeps_its_event() -> None:
+    made = writer()
+    names = [each.name for each in made.events(TIMES, 0, 100)]
+    events = made.events(TIMES[:2], 0, 100)
+    assert [each.name for each in events] == names
+    assert [each.end_ns - each.start_ns for each in events] == [70, 0, 30]

@@ -74,7 +74,8 @@ class EventWriter:
             start_ns: When it began.
             end_ns: When it ended, with what is to be accounted for after it.
         """
-        durations: dict[str, int] = {}
+        # What ran before and rests now has an event too: the Inspector joins runs of equal events.
+        durations = dict.fromkeys(self._heads, 0)
         kernels: dict[str, NodeTime] = {}
         for time in times:
             name = self._symbols.get(time.name)
@@ -85,7 +86,7 @@ class EventWriter:
         whole = max(end_ns - start_ns, 1)
         events, at = [], start_ns
         for name, duration in durations.items():
-            head = self._head(name, kernels[name])
+            head = self._head(name, kernels.get(name))
             metadata = f'{head}"estimatedCost": {duration / whole:.6g}}}'.encode()
             events.append(Event(name, at, at + duration, metadata))
             at += duration
@@ -93,8 +94,8 @@ class EventWriter:
         events.append(Event(UNATTRIBUTED, at, max(at, end_ns), rest.encode()))
         return events
 
-    def _head(self, name: str, kernel: NodeTime) -> str:
-        if name not in self._heads:
+    def _head(self, name: str, kernel: NodeTime | None) -> str:
+        if name not in self._heads and kernel is not None:
             self._heads[name] = json.dumps(self._constant(name, kernel))[:-1] + ", "
         return self._heads[name]
 

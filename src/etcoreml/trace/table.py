@@ -118,10 +118,10 @@ def read_rows(
         for block in inspector.event_blocks
         if block.name == "Execute"
         for event in block.events
-        if event.perf_data is not None and len(event.perf_data.raw) > warmup
+        if event.perf_data is not None
     ]
     gaps = {} if debug_buffer is None else _gaps(inspector)
-    rows = [_row(event, gaps, warmup) for event in events]
+    rows = _joined([_row(event, gaps) for event in events], warmup)
     whole = sum(row.median_ms for row in rows if row.event == WHOLE)
     return [replace(row, share=row.median_ms / whole if whole else 0.0) for row in rows]
 
@@ -153,14 +153,30 @@ def _fields(row: Row) -> dict[str, Any]:
     return {**asdict(row), "median_ms": row.median_ms}
 
 
-def _row(event: Any, gaps: Mapping[tuple[int, ...], float], warmup: int) -> Row:
+def _joined(rows: Iterable[Row], warmup: int) -> list[Row]:
+    """Return one row for each event: runs whose events differ are in blocks of their own."""
+    found: dict[str, Row] = {}
+    for row in rows:
+        before = found.get(row.event)
+        times = row.times_ms if before is None else before.times_ms + row.times_ms
+        found[row.event] = replace(before or row, times_ms=times)
+    most = max((len(row.times_ms) for row in found.values()), default=0)
+    left_out = [max(0, warmup - most + len(row.times_ms)) for row in found.values()]
+    return [
+        replace(row, times_ms=row.times_ms[count:])
+        for row, count in zip(found.values(), left_out, strict=True)
+        if len(row.times_ms) > count
+    ]
+
+
+def _row(event: Any, gaps: Mapping[tuple[int, ...], float]) -> Row:
     traces = (event.stack_traces or {}).values()
     found = event.delegate_debug_metadatas
     handles = event.debug_handles
     handles = (handles,) if isinstance(handles, int) else tuple(sorted(handles or ()))
     return Row(
         event=str(event.name),
-        times_ms=tuple(map(float, event.perf_data.raw[warmup:])),
+        times_ms=tuple(map(float, event.perf_data.raw)),
         share=0.0,
         delegate=event.delegate_backend_name or "",
         metadata=found if isinstance(found, dict) else {},
