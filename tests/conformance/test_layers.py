@@ -80,6 +80,7 @@ WHOLE_PATH = {
     "engine/test_networks.py": "networks through all translators",
     "engine/test_varying_shapes.py": "all families, with shapes that vary in part",
     "partition/test_support.py": "the rules of every family",
+    "quantizer/test_training.py": "training with batch norms, from PT2E to a .pte",
     "runtime/test_interop.py": "programs lowered by upstream",
     "runtime/test_processes.py": "fork, interrupts and exits",
     "runtime/test_threads.py": "programs shared by threads",
