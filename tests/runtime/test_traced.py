@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from etcoreml.errors import DebugBufferError
 from etcoreml.imports import quiet_imports
 from etcoreml.trace import UNATTRIBUTED
-from tests.lowering import Runtime, snr_db, specs
+from tests.lowering import CoreMLBackend, Runtime, snr_db, specs
 from tests.runtime.processes import run_python
 
 with quiet_imports():
@@ -25,6 +25,8 @@ with quiet_imports():
     from executorch.exir import to_edge_transform_and_lower
 
     import etcoreml
+    from etcoreml.compiler.specs import MULTIMETHOD_WEIGHT_SHARING_STRATEGY
+    from etcoreml.mil.ct import coremltools
     from etcoreml.partition import CoreMLPartitioner
 
 # What the Inspector says of dumps without values, and torch of memory that it reads.
@@ -131,6 +133,35 @@ def test_each_event_leads_to_nodes_and_lines(lowered: Lowered, tmp_path: Path) -
         assert each.op_types, each.name
         assert each.delegate_backend_name == "CoreMLBackend"
         assert any("test_traced.py" in line for line in each.stack_traces.values()), each.name
+
+
+def test_events_of_functions_of_one_model_lead_to_nodes(tmp_path: Path) -> None:
+    strategy = MULTIMETHOD_WEIGHT_SHARING_STRATEGY.POSITIONAL
+    spec = CoreMLBackend.generate_multimethod_weight_sharing_strategy_compile_spec(strategy)
+    target = coremltools().target.iOS18
+    compile_specs = [*specs("float16", minimum_deployment_target=target), spec]
+    network, sizes = Net().eval(), {"small": 8, "large": 16}
+    exported = {
+        name: torch.export.export(network, (torch.randn(1, 3, size, size),))
+        for name, size in sizes.items()
+    }
+    edge = to_edge_transform_and_lower(
+        exported,
+        partitioner=[CoreMLPartitioner(compile_specs=compile_specs)],
+        generate_etrecord=True,
+    )
+    program = edge.to_executorch()
+    maps = program.get_etrecord()._delegate_map
+    runtime = Runtime.get().load_program(bytes(program.buffer), enable_etdump=True)
+    for name, size in sizes.items():
+        runtime.load_method(name).execute((torch.randn(1, 3, size, size),))
+    runtime.write_etdump_result_to_file(str(tmp_path / "run.etdp"), str(tmp_path / "run.bin"))
+    events = executed(Inspector(etdump_path=str(tmp_path / "run.etdp")))
+    found = {each.name for each in events if each.is_delegated_op} - {UNATTRIBUTED}
+    assert found
+    for name in sizes:
+        (delegate,) = maps[name].values()
+        assert found <= set(delegate["delegate_map"])
 
 
 def test_metadata_has_upstreams_keys(lowered: Lowered, tmp_path: Path) -> None:

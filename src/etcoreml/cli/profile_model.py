@@ -11,7 +11,7 @@ from etcoreml.cli.model_inputs import random_values, read_values
 from etcoreml.errors import UsageError
 from etcoreml.mil import MilProgram
 from etcoreml.runtime.model_files import ModelFiles
-from etcoreml.runtime.tracing import TracedFunction
+from etcoreml.runtime.traced_function import TracedFunction
 from etcoreml.trace.attribution import symbol
 from etcoreml.trace.cost import costs
 from etcoreml.trace.events import UNATTRIBUTED, Event

@@ -136,7 +136,7 @@ def _lower_together(
         for name, program in programs.items():
             with unconverted(name, program, options[name]):
                 models[name], info = stack.enter_context(converted(program, options[name]))
-                handles[name] = info.handles
+                handles[name] = info.delegate_map
         interfaces = {
             name: read_interface(model.spec.description) for name, model in models.items()
         }

@@ -71,6 +71,11 @@ class DebugInfo:
     version: str
     inherited: Handles = field(default_factory=dict)
 
+    @property
+    def delegate_map(self) -> Handles:
+        """What an ETRecord keeps: where the event of each operation leads to."""
+        return {**self.handles, **self.inherited}
+
     def to_json(self) -> dict[str, Any]:
         """Return debug_info.json."""
         return {
@@ -253,7 +258,7 @@ def _package(model: MilModel, metadata: Mapping[str, Any], debug_info: DebugInfo
     }
     if debug_info is not None:
         files[DEBUG_INFO_NAME] = encode_json(debug_info.to_json())
-    handles = None if debug_info is None else {**debug_info.handles, **debug_info.inherited}
+    handles = None if debug_info is None else debug_info.delegate_map
     return Package(Directory.from_mapping(ROOT_NAME, files), identifier, handles)
 
 
