@@ -4,6 +4,7 @@
 - ``bridge``: what a delegate call costs in the stock ExecuTorch runtime.
 - ``programs``: whole .pte programs beside torch eager; asked for by name only.
 - ``llm``: a language model's tokens per second beside XNNPACK; asked for by name only.
+- ``profiling``: what an ETDump of the delegate holds, and what it costs; by name only.
 - ``quantised``: what quantisation costs EfficientNet-Lite0; asked for by name only.
 
 Without a question: ``engine`` and ``bridge``, as ``make bench`` does. Any other word picks
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 
-QUESTIONS = ("engine", "bridge", "programs", "quantised", "llm")
+QUESTIONS = ("engine", "bridge", "programs", "quantised", "llm", "profiling")
 
 
 def main() -> None:
@@ -48,6 +49,10 @@ def main() -> None:
             from benchmarks import quantised
 
             quantised.main(quick=given.quick, publish_table=given.publish)
+        elif question == "profiling":
+            from benchmarks import profiling
+
+            profiling.main(quick=given.quick, publish=given.publish)
         elif question == "llm":
             from benchmarks import llm
 

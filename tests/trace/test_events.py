@@ -50,6 +50,7 @@ def test_metadata() -> None:
     }
     assert split["outputNames"] == ["p", "q"]
     assert rest["estimatedCost"] == 0.1
+    assert rest["kernelsMs"] == 5e-6  # of the stray one
 
 
 def test_compute_units_have_apples_names() -> None:

@@ -77,9 +77,12 @@ class EventWriter:
         # What ran before and rests now has an event too: the Inspector joins runs of equal events.
         durations = dict.fromkeys(self._heads, 0)
         kernels: dict[str, NodeTime] = {}
+        nameless = 0
         for time in times:
             name = self._symbols.get(time.name)
-            if name is not None:
+            if name is None:
+                nameless += time.duration_ns
+            else:
                 durations[name] = durations.get(name, 0) + time.duration_ns
                 if name not in kernels or time.duration_ns > kernels[name].duration_ns:
                     kernels[name] = time
@@ -90,8 +93,12 @@ class EventWriter:
             metadata = f'{head}"estimatedCost": {duration / whole:.6g}}}'.encode()
             events.append(Event(name, at, at + duration, metadata))
             at += duration
-        rest = json.dumps({"estimatedCost": max(end_ns - at, 0) / whole, "operatorName": ""})
-        events.append(Event(UNATTRIBUTED, at, max(at, end_ns), rest.encode()))
+        rest = {
+            "operatorName": "",
+            "kernelsMs": nameless / 1e6,  # of kernels that no operation is known for
+            "estimatedCost": max(end_ns - at, 0) / whole,
+        }
+        events.append(Event(UNATTRIBUTED, at, max(at, end_ns), json.dumps(rest).encode()))
         return events
 
     def _head(self, name: str, kernel: NodeTime | None) -> str:
