@@ -15,6 +15,7 @@ from etcoreml.compiler.enumerated_shapes import EnumeratedShapes
 from etcoreml.compiler.partitions import Unconverted, lower, lower_each, results_kept
 from etcoreml.compiler.resolution import check_owned
 from etcoreml.compiler.retry import lowered_without
+from etcoreml.compiler.rewrites import tell_constants_apart
 from etcoreml.compiler.specs import (
     COMPILE_SPEC_KEYS,
     MULTIMETHOD_WEIGHT_SHARING_STRATEGY,
@@ -247,6 +248,8 @@ class CoreMLBackend(BackendDetails):  # type: ignore[misc] # executorch is untyp
             CompileSpecError: The methods ask for different weight sharing, or as ``preprocess``.
         """
         check_owned(cls, (specs for each in compile_specs.values() for specs in each))
+        for program in (program for each in edge_programs.values() for program in each):
+            tell_constants_apart(program)
         lower_all = lower_each
         if multimethod.shares_weights(compile_specs):
             lower_all = multimethod.preprocess_shared

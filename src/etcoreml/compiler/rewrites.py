@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch.export import ExportedProgram
+from torch.export.graph_signature import InputKind
 from torch.fx import Graph, Node
 
 from etcoreml.compiler.decompositions import CASTS, NARROW
@@ -61,6 +62,26 @@ def store_as_int32(program: ExportedProgram) -> None:
             source = node.all_input_nodes[0]
             if source.op != "placeholder" or source.name in taken:
                 node.kwargs = {**node.kwargs, "dtype": torch.int32}
+
+
+def tell_constants_apart(program: ExportedProgram) -> None:
+    """Give constants with the same name names of their own, in place.
+
+    ExecuTorch repeats a constant for each node that reads it where some of these are in other
+    partitions, all under one name; torch then fails to find the second in a delegate.
+
+    Args:
+        program: A partition; its tensors stay.
+    """
+    signature = program.graph_signature
+    taken = set()
+    for spec in signature.input_specs:
+        if spec.kind != InputKind.CONSTANT_TENSOR:
+            continue
+        if spec.target in taken:
+            program.constants[spec.arg.name] = program.constants[spec.target]
+            spec.target = spec.arg.name
+        taken.add(spec.target)
 
 
 def exchange_as_float32(program: ExportedProgram) -> None:

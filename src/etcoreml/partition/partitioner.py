@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, MutableMapping
+from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 import torch
@@ -41,6 +42,7 @@ from etcoreml.partition.node import op_name, origins, results
 from etcoreml.partition.record import Outcome, method_under_way, record
 from etcoreml.partition.report import DelegationReport
 from etcoreml.partition.support import Setting, why_not
+from etcoreml.partition.support.general import WIDE, stays_wide
 from etcoreml.partition.without import Without
 
 _LOGGER = logging.getLogger(__name__)
@@ -250,6 +252,9 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
             reason = why_left_out(node) or self._why_not(node, setting)
             if reason is not None:
                 reasons[node] = reason
+            if reason == WIDE and stays_wide(node):
+                # The runtime would refuse it as the input of a delegate.
+                setting = replace(setting, wide=setting.wide | {node.name})
         return reasons, self._partitions(program, reasons, setting)
 
     def _setting(self, program: ExportedProgram) -> Setting:

@@ -85,3 +85,45 @@ def test_comparisons_wrap_tensors_without_dimensions(beyond: int) -> None:
 
 def test_comparisons_with_numbers_do_not_wrap() -> None:
     check(lambda x: (x > 300.5, x < -0.5), BYTES)
+
+
+@pytest.mark.parametrize("x", [BYTES, SHORTS], ids=["bytes", "shorts"])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32, torch.float32])
+def test_sums_of_a_given_dtype(x: Tensor, dtype: torch.dtype) -> None:
+    def sums(x: Tensor) -> tuple[Tensor, ...]:
+        return x.sum(1, dtype=dtype) / 2, x.sum(dtype=dtype).float(), x.sum(0, True, dtype=dtype)
+
+    check(sums, x)
+
+
+def test_sums_of_numbers_into_bytes() -> None:
+    check(lambda x: (x.sum(1, dtype=torch.uint8) / 2, x.int().sum(dtype=torch.uint8)), BYTES * 1.5)
+
+
+def test_means_of_a_given_dtype() -> None:
+    check(lambda x: (x.mean(1, dtype=torch.float32), x.mean(dtype=torch.float32)), BYTES)
+
+
+@pytest.mark.parametrize("alpha", [2, -3, 200])
+def test_scaled_operands(alpha: int) -> None:
+    def scaled(x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+        sums = torch.add(x, y, alpha=alpha), torch.add(x, 3, alpha=alpha)
+        return *sums, torch.sub(x, y, alpha=alpha), torch.rsub(x, y, alpha=alpha)
+
+    check(scaled, BYTES, BYTES.flip(0))
+    check(scaled, SHORTS, SHORTS.flip(0))
+
+
+def test_scaled_operands_of_numbers() -> None:
+    check(lambda x, y: (torch.add(y, x, alpha=0.5), y.int().add(x, alpha=3)), BYTES, BYTES * 1.5)
+
+
+@pytest.mark.parametrize("number", [300, 70000, -(2**31)])
+@pytest.mark.parametrize("x", [BYTES, SHORTS], ids=["bytes", "shorts"])
+def test_arithmetic_with_what_is_beyond(x: Tensor, number: int) -> None:
+    check(lambda x: (x + number, x - number, number - x, x * number), x)
+
+
+@pytest.mark.parametrize("number", [300, -1, 70000, 2**31 - 1])
+def test_arithmetic_with_tensors_without_dimensions(number: int) -> None:
+    check(lambda x, y: (x + y, x - y, y - x, x * y), SHORTS, torch.tensor(number))

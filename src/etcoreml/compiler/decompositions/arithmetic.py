@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.fx import Node
 
+from etcoreml.compiler.decompositions.narrow import reads_narrow
 from etcoreml.compiler.decompositions.registry import Applies, decomposes, tensors
 from etcoreml.compiler.names import argument
 
@@ -18,10 +19,11 @@ _MISSING = "coremltools 9.0 has no converter for it"
 
 
 def _scaled(*names: str) -> Applies:
-    """Apply where one of the factors is not 1."""
+    """Apply where one of the factors is not 1, unless integers would have to wrap (``narrow``)."""
 
     def applies(node: Node) -> bool:
-        return any(argument(node, name) != 1 for name in names)
+        scaled = any(argument(node, name) != 1 for name in names)
+        return scaled and not reads_narrow(node)
 
     return applies
 

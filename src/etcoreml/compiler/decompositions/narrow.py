@@ -58,7 +58,8 @@ def _wrapped(x: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.ops.aten._to_copy.default(rest, dtype=dtype)
 
 
-def _reads_narrow(node: Node) -> bool:
+def reads_narrow(node: Node) -> bool:
+    """Whether an operand is of integers of fewer than 32 bits."""
     return any(each.dtype in NARROW for each in tensors(node))
 
 
@@ -66,35 +67,82 @@ def _wide(x: Any) -> Any:
     return x.to(torch.int32) if isinstance(x, Tensor) and x.dtype in NARROW else x
 
 
+def _brought_into(value: Any, dtype: torch.dtype) -> Any:
+    """Return an integer, or a tensor of some, as what fewer bits keep of it."""
+    if isinstance(value, Tensor):
+        fits = value.dtype == torch.bool or _holds(dtype, value.dtype)
+        return value if fits else _wrapped(value.to(torch.int32), dtype)
+    limits = torch.iinfo(dtype)
+    return (value - limits.min) % (1 << limits.bits) + limits.min
+
+
 def _computed(op: Callable[[Any, Any], Tensor], x: Any, y: Any) -> Tensor:
     """Compute in int32, or in the dtype that the other operand asks for."""
     dtype = torch.result_type(x, y)
-    value = op(_wide(x), _wide(y))
-    return _wrapped(value, dtype) if dtype in NARROW else value.to(dtype)
+    if dtype not in NARROW:
+        return op(_wide(x), _wide(y)).to(dtype)
+    # What is kept in the end depends on the lower bits only, and int32 holds what is made of them.
+    return _wrapped(op(*(_wide(_brought_into(each, dtype)) for each in (x, y))), dtype)
 
 
-@decomposes("aten.add.Tensor", why=_WHY, applies=_reads_narrow)
+@decomposes("aten.add.Tensor", why=_WHY, applies=reads_narrow)
 def add(self: Tensor, other: Any, alpha: float = 1) -> Tensor:
     """Add, and keep the lower bits."""
     return _computed(lambda x, y: x + y * alpha, self, other)
 
 
-@decomposes("aten.sub.Tensor", why=_WHY, applies=_reads_narrow)
+@decomposes("aten.sub.Tensor", why=_WHY, applies=reads_narrow)
 def sub(self: Tensor, other: Any, alpha: float = 1) -> Tensor:
     """Subtract, and keep the lower bits."""
     return _computed(lambda x, y: x - y * alpha, self, other)
 
 
-@decomposes("aten.mul.Tensor", why=_WHY, applies=_reads_narrow)
+@decomposes("aten.rsub.Tensor", "aten.rsub.Scalar", why=_WHY, applies=reads_narrow)
+def rsub(self: Tensor, other: Any, alpha: float = 1) -> Tensor:
+    """Subtract from the other, and keep the lower bits."""
+    return _computed(lambda x, y: y - x * alpha, self, other)
+
+
+@decomposes("aten.mul.Tensor", why=_WHY, applies=reads_narrow)
 def mul(self: Tensor, other: Any) -> Tensor:
     """Multiply, and keep the lower bits."""
     return _computed(torch.mul, self, other)
 
 
-@decomposes("aten.div.Tensor", why=_WHY, applies=_reads_narrow)
+@decomposes("aten.div.Tensor", why=_WHY, applies=reads_narrow)
 def div(self: Tensor, other: Any) -> Tensor:
     """Divide as numbers."""
     return torch.true_divide(_wide(self), _wide(other))
+
+
+def _sums_into_narrow(node: Node) -> bool:
+    return node.meta["val"].dtype in NARROW
+
+
+@decomposes("aten.sum.dim_IntList", "aten.sum.default", why=_WHY, applies=_sums_into_narrow)
+def sum_into(
+    self: Tensor,
+    dim: list[int] | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: torch.dtype | None = None,
+) -> Tensor:
+    """Sum what ``dtype`` holds of each, and keep the lower bits."""
+    dtype = dtype or self.dtype
+    parts = _wide(self.to(dtype))
+    return _wrapped(torch.sum(parts, dim, keepdim, dtype=torch.int32), dtype)
+
+
+@decomposes("aten.mean.dim", "aten.mean.default", why=_WHY, applies=reads_narrow)
+def mean(
+    self: Tensor,
+    dim: list[int] | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: torch.dtype,
+) -> Tensor:
+    """Average as numbers."""
+    return torch.mean(self.to(dtype), dim, keepdim)
 
 
 def _is_compared_beyond(node: Node) -> bool:
@@ -112,13 +160,6 @@ def _is_compared_beyond(node: Node) -> bool:
         return False
     limits = torch.iinfo(x.dtype)
     return not limits.min <= other <= limits.max
-
-
-def _brought_into(value: Any, dtype: torch.dtype) -> Any:
-    if isinstance(value, Tensor):
-        return value if value.dtype == dtype else _wrapped(value.to(torch.int32), dtype)
-    limits = torch.iinfo(dtype)
-    return (value - limits.min) % (1 << limits.bits) + limits.min
 
 
 _WRAPS = "PyTorch wraps the larger operand to the fewer bits of the other before it compares"

@@ -54,8 +54,12 @@ def why_not(node: Node, setting: Setting) -> str | None:
     """
     traced = expansion(node)
     if traced is not None:
+        given = traced.graph.find_nodes(op="placeholder")
+        inside = setting.renamed(
+            {each.name: own.name for each, own in zip(node.all_input_nodes, given, strict=True)}
+        )
         parts = (each for each in traced.graph.nodes if each.op == "call_function")
-        return next(filter(None, (why_not(each, setting) for each in parts)), None)
+        return next(filter(None, (why_not(each, inside) for each in parts)), None)
     name = op_name(node)
     for rule in (*GENERAL_RULES, *_RULES_BY_OP.get(name, ())):
         if rule.applies(node, setting):

@@ -44,6 +44,12 @@ _TAKES_NARROW = frozenset(
     }
 )
 
+WIDE = "Core ML computes int64 as int32, which does not hold the constant"
+"""Why a node stays outside that reads a constant, or a value computed from one, beyond int32."""
+
+# Results of these need not be as large as what they read.
+_SHRINK = ("clamp", "minimum", "remainder", "fmod", "div", "floor_divide", "sign", "bitwise_and")
+
 # Ops of quantised programs read and write integers of few bits on purpose.
 _QUANTISATION_NAMESPACES = ("quantized_decomposed.", "torchao.", "quant.")
 
@@ -98,6 +104,13 @@ def _has_wide_integer(node: Node, setting: Setting) -> bool:
     return not op_name(node).startswith("aten.slice") and any(
         isinstance(each, int) and not -(2**31) <= each < 2**31 for each in node.args
     )
+
+
+def stays_wide(node: Node) -> bool:
+    """Whether the result of a node that reads what int32 does not hold is of that kind, too."""
+    parts = op_name(node).split(".")
+    whole = all(each.dtype == torch.int64 for each in results(node))
+    return whole and not (parts[0] == "aten" and parts[1] in _SHRINK)
 
 
 def _has_high_rank(node: Node, setting: Setting) -> bool:
@@ -160,7 +173,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
     Rule(
         (),
         _has_wide_integer,
-        "Core ML computes int64 as int32, which does not hold the constant",
+        WIDE,
     ),
     Rule((), _has_high_rank, "Core ML takes tensors up to rank 5", ISSUES + "1723"),
 )

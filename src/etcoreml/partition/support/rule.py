@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch.fx import Node
@@ -34,6 +34,16 @@ class Setting:
     wide: frozenset[str] = frozenset()
     whole: bool = False
     lowest: bool = False
+
+    def renamed(self, names: Mapping[str, str]) -> Setting:
+        """Return the setting of a graph whose placeholders are named otherwise.
+
+        Args:
+            names: Names here to those there; what is not among them is not known there.
+        """
+        constants = frozenset(names[each] for each in self.constants if each in names)
+        wide = frozenset(names[each] for each in self.wide if each in names)
+        return replace(self, constants=constants, wide=wide)
 
 
 @dataclass(frozen=True)
