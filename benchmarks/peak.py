@@ -8,23 +8,14 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from collections.abc import Callable
 
 import torch
+
+from etcoreml.trace.roofline import best_s
 
 _SIZE = 2048
 _READ_NBYTES = 1 << 29
 _TRIES = 12
-
-
-def _best_s(call: Callable[[], object]) -> float:
-    times = []
-    for _ in range(_TRIES):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def main(threads: int) -> None:
@@ -33,8 +24,8 @@ def main(threads: int) -> None:
     a, b = torch.randn(_SIZE, _SIZE), torch.randn(_SIZE, _SIZE)
     big = torch.ones(_READ_NBYTES // 4)
     peak = {
-        "gflops": 2 * _SIZE**3 / _best_s(lambda: a @ b) / 1e9,
-        "read_gb_per_s": _READ_NBYTES / _best_s(lambda: big.sum()) / 1e9,
+        "gflops": 2 * _SIZE**3 / best_s(lambda: a @ b, _TRIES) / 1e9,
+        "read_gb_per_s": _READ_NBYTES / best_s(lambda: big.sum(), _TRIES) / 1e9,
     }
     print(json.dumps(peak))
 

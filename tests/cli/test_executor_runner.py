@@ -119,3 +119,10 @@ def test_wrong_usage(
     outcome = runner(*(net_path if each == "PTE" else each for each in arguments))
     assert outcome.code == 2
     assert says in outcome.stderr
+
+
+def test_inputs_have_no_names(runner: Runner, net_path: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((1, 3, 8, 8), np.float32))
+    outcome = runner("--model_path", net_path, "--input", f"x={tmp_path / 'x.npy'}")
+    assert outcome.code == 2
+    assert "inputs of a .pte have no names" in outcome.stderr

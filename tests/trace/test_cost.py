@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from etcoreml.trace.attribution import symbol
 from etcoreml.trace.cost import Cost, costs
 from tests.cases import mil_builder, mil_function, normal, to_program
 
@@ -15,7 +16,7 @@ def cost_of(build: Any, inputs: dict[str, Any], kind: str) -> Cost:
     program = to_program(mil_function(inputs, build, "iOS18"), "iOS18")
     function = program.functions["main"]
     found = costs(function)
-    (name,) = (each.outputs[0].name for each in function.block.operations if each.type == kind)
+    (name,) = (symbol(each) for each in function.block.operations if each.type == kind)
     return found[name]
 
 

@@ -71,9 +71,9 @@ def compare(
                 raise UsageError(f"there is no file '{path}'")
     elif etrecord is not None:
         raise UsageError("--etrecord is of a .pte", found=model, hint="MODEL gets one by itself.")
-    from etcoreml.cli.inputs import input_files
+    from etcoreml.cli.inputs import input_files, unnamed_files
 
-    files = [path for _, path in input_files(inputs or ())]
+    files = unnamed_files(input_files(inputs or ()))
     with libraries(False):
         from etcoreml.cli.compare_program import compare_program
 

@@ -75,8 +75,7 @@ def print_comparison(
         verdict = "met" if found.worst_output_db >= min_snr else "missed"
         facts.append(("threshold", f"{min_snr:g} dB: {verdict}"))
     render.print_facts(facts)
-    if limit is not None and len(rows) > limit:
-        render.print_note(f"{len(rows) - limit} more rows; --limit prints them")
+    render.print_left_out(len(rows), limit)
 
 
 def _cells(found: Distance) -> tuple[Any, ...]:

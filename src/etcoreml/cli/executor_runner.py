@@ -77,13 +77,12 @@ def executor_runner(
         check_directory(debug_buffer_path)
     if not model_path.is_file():
         raise UsageError(f"there is no file '{model_path}'")
-    from etcoreml.cli.inputs import input_files
+    from etcoreml.cli.inputs import input_files, unnamed_files
 
-    files = [path for _, path in input_files(inputs or ())]
+    files = unnamed_files(input_files(inputs or ()))
     if purge_models_cache:
         etcoreml.purge_models_cache()
-    from etcoreml.cli.inputs import random_inputs, read_inputs
-    from etcoreml.cli.run_program import start_threads, where
+    from etcoreml.cli.run_program import method_inputs, start_threads, where
     from etcoreml.cli.timed import timed
 
     with render.stage("Loading torch and executorch"):
@@ -97,11 +96,7 @@ def executor_runner(
         intermediate_outputs=dump_intermediate_outputs,
     )
     name = method or next(iter(program.methods))
-    if name not in program.methods:
-        expected = ", ".join(program.methods)
-        raise UsageError(f"'{model_path}' has no method '{name}'", expected=expected)
-    signature = [(info.shape, info.dtype) for info in program.methods[name].inputs]
-    values = read_inputs(files, signature, 0.0, 255.0) if files else random_inputs(signature, seed)
+    values = method_inputs(program, model_path, name, files, seed=seed)
     with render.stage(f"Compiling {model_path.name}"):
         program.load(name)
     with render.stage(f"Running it {iterations} times", still=True):

@@ -56,6 +56,22 @@ def input_files(values: Sequence[str]) -> list[tuple[str | None, Path]]:
     return files
 
 
+def unnamed_files(files: Sequence[tuple[str | None, Path]]) -> list[Path]:
+    """Return the files of inputs that have no names, those of a .pte.
+
+    Raises:
+        UsageError: One was given a name.
+    """
+    for name, path in files:
+        if name is not None:
+            raise UsageError(
+                "the inputs of a .pte have no names",
+                found=f"--input {name}={path}",
+                expected=f"--input {path}, in order",
+            )
+    return [path for _, path in files]
+
+
 def read_inputs(paths: Sequence[Path], signature: Signature, mean: float, std: float) -> list[Any]:
     """Read one input per file.
 

@@ -95,7 +95,6 @@ def inspector(
     columns = (*_COLUMNS, "SNR dB>") if gaps else _COLUMNS
     cells = [row.cells(with_gap=gaps) for row in rows[:limit]]
     render.print_table(f"{etdump_path}", columns, cells)
-    if limit is not None and len(rows) > limit:
-        render.print_note(f"{len(rows) - limit} more rows; --limit prints them")
+    render.print_left_out(len(rows), limit)
     if output is not None:
         render.print_facts([("written", str(output))])

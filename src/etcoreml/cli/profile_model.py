@@ -12,7 +12,6 @@ from etcoreml.errors import UsageError
 from etcoreml.mil import MilProgram
 from etcoreml.runtime.model_files import ModelFiles
 from etcoreml.runtime.traced_function import TracedFunction
-from etcoreml.trace.attribution import symbol
 from etcoreml.trace.cost import costs
 from etcoreml.trace.events import UNATTRIBUTED, Event
 from etcoreml.trace.profile import Profile, Profiled, cost_of
@@ -65,12 +64,7 @@ def profile_model(
         for _ in range(warmup):
             traced.run(time.perf_counter_ns)
         runs = [traced.run(time.perf_counter_ns) for _ in range(iterations)]
-    by_output = costs(chosen)
-    known = {
-        symbol(operation): by_output[operation.outputs[0].name]
-        for operation in chosen.block.operations
-        if operation.outputs and operation.outputs[0].name in by_output
-    }
+    known = costs(chosen)
     times: dict[str, list[float]] = {}
     for events in runs:
         for event in events:

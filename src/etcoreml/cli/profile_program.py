@@ -9,11 +9,9 @@ from typing import Any
 
 from etcoreml.atomic import write_atomic
 from etcoreml.cli import render
-from etcoreml.cli.inputs import random_inputs, read_inputs
+from etcoreml.cli.inputs import unnamed_files
 from etcoreml.cli.recorded import core_ml_functions, lowered_with_record
-from etcoreml.cli.run_program import start_threads, where
-from etcoreml.errors import UsageError
-from etcoreml.trace.attribution import symbol
+from etcoreml.cli.run_program import method_inputs, start_threads, where
 from etcoreml.trace.cost import Cost, costs
 from etcoreml.trace.events import UNATTRIBUTED
 from etcoreml.trace.profile import UNKNOWN, Profile, Profiled, cost_of, is_operation
@@ -50,9 +48,7 @@ def profile_program(
         UsageError: There is no such method, or an input cannot be read.
         EtCoreMLError: It cannot be lowered, loaded or run.
     """
-    named = [name for name, _ in files if name is not None]
-    if named:
-        raise UsageError("the inputs of a .pte have no names", found=", ".join(named))
+    paths = unnamed_files(files)
     with tempfile.TemporaryDirectory(prefix="etcoreml-profile-") as name:
         folder = Path(name)
         pte = Path(model)
@@ -65,14 +61,7 @@ def profile_program(
 
             start_threads()
         program = etcoreml.load(pte, compute_unit=compute_unit, enable_etdump=True)
-        if method not in program.methods:
-            expected = ", ".join(program.methods)
-            raise UsageError(f"'{model}' has no method '{method}'", expected=expected)
-        signature = [(info.shape, info.dtype) for info in program.methods[method].inputs]
-        paths = [path for _, path in files]
-        values = (
-            read_inputs(paths, signature, 0.0, 255.0) if paths else random_inputs(signature, seed)
-        )
+        values = method_inputs(program, model, method, paths, seed=seed)
         with render.stage(f"Compiling {pte.name}"):
             program.load(method)
         with render.stage(f"Running it {warmup + iterations} times", still=True):
@@ -115,8 +104,5 @@ def _costs(pte: Path, method: str) -> dict[str, Cost]:
     """Return the cost of each operation of a method's delegates, by debug symbol."""
     found: dict[str, Cost] = {}
     for function in core_ml_functions(pte, method):
-        by_output = costs(function)
-        for operation in function.block.operations:
-            if operation.outputs and operation.outputs[0].name in by_output:
-                found[symbol(operation)] = by_output[operation.outputs[0].name]
+        found |= costs(function)
     return found

@@ -47,7 +47,6 @@ def print_profile(
         )
         rows = [_group_row(each, whole) for each in groups]
     lost = statistics.median(profile.unattributed_ms)
-    more = len(rows) - limit if limit is not None else 0
     render.print_table(f"{model}: where the time goes", columns, rows[:limit])
     print()
     facts = [
@@ -62,8 +61,7 @@ def print_profile(
         *written,
     ]
     render.print_facts(facts)
-    if more > 0:
-        render.print_note(f"{more} more rows; --limit prints them")
+    render.print_left_out(len(rows), limit)
 
 
 def profile_document(model: str, profile: Profile, limits: Roofline) -> dict[str, Any]:

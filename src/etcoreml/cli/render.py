@@ -82,6 +82,12 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     console.print(table)
 
 
+def print_left_out(rows: int, limit: int | None) -> None:
+    """Say how many rows of a table a limit left out, if any."""
+    if limit is not None and rows > limit:
+        print_note(f"{rows - limit} more rows; --limit prints them")
+
+
 def print_facts(facts: Sequence[tuple[str, object]]) -> None:
     """Print a list of name and value, aligned."""
     width = max((len(name) for name, _ in facts), default=0)

@@ -100,7 +100,7 @@ def run(
     _check_applicable(model, of_a_pte if is_core_ml else of_core_ml, is_core_ml)
     if output is not None:
         check_writable(output, ".npz")
-    from etcoreml.cli.inputs import input_files
+    from etcoreml.cli.inputs import input_files, unnamed_files
 
     files = input_files(inputs or ())
     if purge_models_cache:
@@ -131,7 +131,7 @@ def run(
         from etcoreml.cli.run_program import run_program
 
         method = method or "forward"
-        unnamed = _unnamed(files)
+        unnamed = unnamed_files(files)
         outputs, times_ms, where = run_program(
             model, unnamed, method=method, compute_unit=compute_unit, **common
         )
@@ -157,14 +157,3 @@ def _check_applicable(model: Path, options: dict[str, object], is_core_ml: bool)
                 expected=f"{'a .pte' if is_core_ml else 'a Core ML model'}",
                 hint=None if is_core_ml else "What a .pte asks for was set when it was exported.",
             )
-
-
-def _unnamed(files: list[tuple[str | None, Path]]) -> list[Path]:
-    for name, path in files:
-        if name is not None:
-            raise UsageError(
-                "the inputs of a .pte have no names",
-                found=f"--input {name}={path}",
-                expected=f"--input {path}, in order",
-            )
-    return [path for _, path in files]

@@ -45,23 +45,50 @@ def run_program(
         UsageError: There is no such method, or an input cannot be read.
         ProgramError, ShapeError, DtypeError, DelegateError: It cannot be loaded or run.
     """
-    from etcoreml.cli.inputs import random_inputs, read_inputs
-
     with render.stage("Loading torch and executorch"):
         import etcoreml.runtime.program
 
         start_threads()
     program = etcoreml.load(model, compute_unit=compute_unit)
-    if method not in program.methods:
-        raise UsageError(f"'{model}' has no method '{method}'", expected=", ".join(program.methods))
-    signature = [(info.shape, info.dtype) for info in program.methods[method].inputs]
-    values = read_inputs(inputs, signature, mean, std) if inputs else random_inputs(signature, seed)
+    values = method_inputs(program, model, method, inputs, seed=seed, mean=mean, std=std)
     with render.stage(f"Compiling {model.name}"):
         program.load(method)
     with render.stage(f"Running it {warmup + iterations} times", still=True):
         outputs, times_ms = timed(lambda: program.run(method, values), warmup, iterations)
     named = {f"output_{i}": _to_array(value) for i, value in enumerate(outputs)}
     return named, times_ms, where()
+
+
+def method_inputs(
+    program: Any,
+    model: str | Path,
+    method: str,
+    paths: Sequence[Path],
+    *,
+    seed: int,
+    mean: float = 0.0,
+    std: float = 255.0,
+) -> list[Any]:
+    """Return inputs for a method of a program.
+
+    Args:
+        program: What `etcoreml.load` returned.
+        model: What to call the program in an error.
+        method: The method's name.
+        paths: A file for each input, in order; none for random ones.
+        seed: Of random inputs.
+        mean: As of `run_program`.
+        std: As of `run_program`.
+
+    Raises:
+        UsageError: There is no such method, or an input cannot be read.
+    """
+    from etcoreml.cli.inputs import random_inputs, read_inputs
+
+    if method not in program.methods:
+        raise UsageError(f"'{model}' has no method '{method}'", expected=", ".join(program.methods))
+    signature = [(info.shape, info.dtype) for info in program.methods[method].inputs]
+    return read_inputs(paths, signature, mean, std) if paths else random_inputs(signature, seed)
 
 
 def start_threads() -> None:

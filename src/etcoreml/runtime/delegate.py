@@ -60,6 +60,7 @@ def init(
     options = {**given_options(), **options}
     with _located(f"method '{method}'"):
         compute_unit = _compute_unit(compile_specs, options)
+        numerics = str(options.get("numerics", "fast"))
         payload = open_payload(processed, named_data)
         program = load_package(_model(payload))
         compiled = functools.partial(
@@ -68,7 +69,7 @@ def init(
             function=payload.function,
             compute_unit=compute_unit,
             cache_dir=_cache_dir(options),
-            numerics=str(options.get("numerics", "fast")),
+            numerics=numerics,
         )
         function = program.function(payload.function)
         signature = program.signatures.get(function.name)
@@ -88,7 +89,7 @@ def init(
             features,
             operations,
             set(values),
-            numerics=str(options.get("numerics", "fast")),
+            numerics=numerics,
         )
 
 

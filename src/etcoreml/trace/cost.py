@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from etcoreml.mil.program import Constant, Function, Operation, TensorType
+from etcoreml.trace.attribution import symbol
 
 _MOVES = frozenset(
     {
@@ -77,7 +78,7 @@ class Cost:
 
 
 def costs(function: Function) -> dict[str, Cost]:
-    """Return the cost of each top-level operation, by the name of its first output."""
+    """Return the cost of each top-level operation, by its debug symbol."""
     types: dict[str, TensorType] = {}
     constants: dict[str, Constant] = {}
     for value in function.inputs:
@@ -90,7 +91,7 @@ def costs(function: Function) -> dict[str, Cost]:
             if operation.type == "const":
                 constants[value.name] = operation.attributes["val"]
     return {
-        operation.outputs[0].name: _Operands(operation, types, constants).cost()
+        symbol(operation): _Operands(operation, types, constants).cost()
         for operation in function.block.operations
         if operation.outputs and operation.type != "const"
     }

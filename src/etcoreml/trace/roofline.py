@@ -43,14 +43,15 @@ def measure() -> Roofline:
     out = np.empty_like(a)
     big = np.ones(_NBYTES // 4, np.float32)
     return Roofline(
-        gflops=2 * _SIZE**3 / _best_s(lambda: np.matmul(a, a, out=out)) / 1e9,
-        gb_per_s=_NBYTES / _best_s(lambda: float(big.sum())) / 1e9,
+        gflops=2 * _SIZE**3 / best_s(lambda: np.matmul(a, a, out=out), _TRIES) / 1e9,
+        gb_per_s=_NBYTES / best_s(lambda: float(big.sum()), _TRIES) / 1e9,
     )
 
 
-def _best_s(call: Callable[[], object]) -> float:
+def best_s(call: Callable[[], object], tries: int) -> float:
+    """Return the seconds of the fastest of several calls."""
     times = []
-    for _ in range(_TRIES):
+    for _ in range(tries):
         start = time.perf_counter()
         call()
         times.append(time.perf_counter() - start)
