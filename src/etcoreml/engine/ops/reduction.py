@@ -16,6 +16,11 @@ Build = Callable[[Any, Output, bool], Any]
 OnIntegers = Callable[[Output, tuple[int, ...], bool], Output]
 
 
+# OpenVINO 2026.4 computes garbage for a reduction of rank 3 over the first or last axis into whose
+# kernel it fuses what follows, a constant for each place of the middle axis. Rank 4 is right.
+_FUSED_WRONGLY = 3
+
+
 def _over_axes(build: Build, op_type: str, on_integers: OnIntegers) -> None:
     """Register a reduction over ``axes``, all of them if absent."""
 
@@ -28,9 +33,14 @@ def _over_axes(build: Build, op_type: str, on_integers: OnIntegers) -> None:
         over = graph.axes_of(range(rank) if axes is None else axes, rank)
         if not over:  # each element by itself
             x, over, keep_dims = graph.unsqueeze(x, rank), (rank,), False
+        lifted = rank == _FUSED_WRONGLY and over in ((0,), (rank - 1,))
+        if lifted:
+            x, over = graph.unsqueeze(x, 0), (over[0] + 1,)
         if integers.is_int32(x):
-            return on_integers(x, over, keep_dims)
-        return build(x, graph.integers(*over), keep_dims)
+            result = on_integers(x, over, keep_dims)
+        else:
+            result = build(x, graph.integers(*over), keep_dims)
+        return graph.squeeze(graph.output(result), 0) if lifted else result
 
     translator.__doc__ = (
         f"Apply ``{op_type}`` over ``axes``: ``(*)`` fp16 | fp32 | int32, in the dtype of ``x``. "
