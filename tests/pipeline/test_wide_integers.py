@@ -36,3 +36,21 @@ def test_results(name: str) -> None:
     expected = function(x)
     expected = list(expected) if isinstance(expected, tuple) else [expected]
     torch.testing.assert_close([each.clone() for each in method.execute([x])], expected)
+
+
+DIVIDENDS = torch.tensor([-50000, -7, -6, -1, 0, 1, 6, 7, 65520, 20_000_001, -20_000_001])
+
+
+@pytest.mark.parametrize("divisor", [7, -7, torch.tensor(-3), DIVIDENDS.flip(0).abs() + 1], ids=str)
+@pytest.mark.parametrize("mode", ["floor", "trunc"])
+@pytest.mark.parametrize("precision", ["float16", "float32"])
+def test_integers_divide_as_integers(mode: str, divisor: Any, precision: str) -> None:
+    """In fp16, from 2048 on, and in fp32, from 2 ** 24 on, not every integer is there."""
+
+    def function(x: Tensor) -> Any:
+        return torch.div(x, divisor, rounding_mode=mode) + x, (x // divisor) * 2
+
+    program = lower(Call(function), (DIVIDENDS,), precision=precision)
+    method = Runtime.get().load_program(program).load_method("forward")
+    found = [each.clone() for each in method.execute([DIVIDENDS])]
+    torch.testing.assert_close(found, list(function(DIVIDENDS)), rtol=0, atol=0)

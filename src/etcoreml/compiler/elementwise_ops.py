@@ -110,6 +110,42 @@ _clamp = coremltools().converters.mil.frontend.torch.ops.clamp
 _promote = coremltools().converters.mil.frontend.torch.ops.promote_input_dtypes
 
 
+def div(context: Any, node: Any) -> None:
+    """Divide integers with rounding as integers: coremltools' fp32 becomes fp16 in most models."""
+    x, y, *rest = _get_inputs(context, node)
+    given = _keyword(node, "rounding_mode")
+    mode = given[0] if given else _value(rest[0] if rest else None)
+    if mode is None or not _are_integers(x, y):
+        _div(context, node)
+        return
+    x, y = _promote([x, y])
+    down = _mb.floor_div(x=x, y=y)
+    if mode == "trunc":
+        left_over = _mb.not_equal(x=_mb.mul(x=down, y=y), y=x)
+        is_negative = _mb.logical_xor(x=_mb.less(x=x, y=0), y=_mb.less(x=y, y=0))
+        too_low = _mb.logical_and(x=left_over, y=is_negative)
+        down = _mb.add(x=down, y=_mb.cast(x=too_low, dtype="int32"))
+    context.add(_mb.identity(x=down, name=node.name))
+
+
+def floor_divide(context: Any, node: Any) -> None:
+    """Divide integers as integers, like ``div``."""
+    x, y = _get_inputs(context, node, expected=2)
+    if not _are_integers(x, y):
+        _floor_divide(context, node)
+        return
+    x, y = _promote([x, y])
+    context.add(_mb.floor_div(x=x, y=y, name=node.name))
+
+
+def _are_integers(*values: Any) -> bool:
+    return all(_types.is_int(each.dtype) for each in values)
+
+
+_div = coremltools().converters.mil.frontend.torch.ops.div
+_floor_divide = coremltools().converters.mil.frontend.torch.ops.floor_divide
+
+
 def prod(context: Any, node: Any) -> None:
     """Multiply over one dimension or all."""
     inputs = _get_inputs(context, node)
@@ -194,6 +230,8 @@ ELEMENTWISE_CONVERTERS: Mapping[str, Callable[[Any, Any], None]] = MappingProxyT
         "clamp": clamp,
         "gelu": gelu,
         "atan2": atan2,
+        "div": div,
+        "floor_divide": floor_divide,
         "rand": rand,
         "prod": prod,
         "prod.dim_int": prod,
