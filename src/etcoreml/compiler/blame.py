@@ -63,6 +63,8 @@ def culprit(program: ExportedProgram, options: Options, error: LowerError) -> Cu
         return None  # whatever fails here fails with every node
     name = error.node or _last_of_failing_prefix(program, options)
     node = next(each for each in program.graph.nodes if each.name == name)
+    if node.target is operator.getitem:
+        node = node.all_input_nodes[0]  # which cannot be outside while its results are inside
     found = f"{type(cause).__name__}: {cause}".splitlines()[0]
     reason = f"its delegate does not convert with it: {found}"
     target = getattr(node.target, "_op", node.target)

@@ -32,6 +32,9 @@ class LeavesOut(Protocol):
 
     lower_full_graph: bool
 
+    def has_left_out(self, culprit: Culprit) -> bool:
+        """Whether a node is outside already, in vain: to leave it out again would not end."""
+
     def without(self, culprit: Culprit | None) -> Any:
         """Return a partitioner like this one that leaves a node outside.
 
@@ -66,6 +69,8 @@ def lowered_without(culprits: Mapping[str, Culprit]) -> bool:
         if isinstance(each, LeavesOut) and not each.lower_full_graph
     }
     if not partitioners.keys() >= culprits.keys():
+        return False
+    if any(partitioners[method].has_left_out(each) for method, each in culprits.items()):
         return False
     programs = {method: asked.method_to_edge_program[method] for method in partitioners}
     again = {method: each.without(culprits.get(method)) for method, each in partitioners.items()}

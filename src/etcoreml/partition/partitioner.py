@@ -232,6 +232,10 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
         self._report(exported_program, reasons, buffers)
         return PartitionResult(tagged_exported_program=exported_program, partition_tags=tags)
 
+    def has_left_out(self, culprit: Culprit) -> bool:
+        """Whether a node that made a conversion fail is outside already: none is."""
+        return False
+
     def without(self, culprit: Culprit | None) -> Without:
         """Return a partitioner that leaves a node outside which made a conversion fail."""
         self.forget_program()

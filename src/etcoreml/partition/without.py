@@ -45,6 +45,10 @@ class Without(Partitioner):  # type: ignore[misc] # executorch is untyped
 
         return self._partitioner.partition_without(exported_program, why_left_out)
 
+    def has_left_out(self, culprit: Culprit) -> bool:
+        """Whether a node is among the culprits."""
+        return any(each.node == culprit.node for each in self._culprits)
+
     def without(self, culprit: Culprit | None) -> Without:
         """Return a partitioner that leaves another node outside as well."""
         self._partitioner.forget_program()
