@@ -29,7 +29,8 @@ _VERDICTS: dict[str, str | None] = {}
 def why_not_convertible(node: Node, options: Options, constants: Collection[str]) -> str | None:
     """Convert a node alone, and return why that fails, or None when it does not.
 
-    Sizes that vary have the value they were exported with. The verdict is kept for the process.
+    Sizes that vary do so in the trial, too, but any two of them independently unless torch finds
+    that they are equal. The verdict is kept for the process.
 
     Args:
         node: A call node of an edge program.
@@ -120,7 +121,20 @@ def _alone(node: Node, constants: Collection[str]) -> Any:
     module = _Alone(node, constants)
     free = [each for each in node.all_input_nodes if each not in module.fixed]
     inputs = tuple(_example(each.meta["val"]) for each in free)
-    return torch.export.export(module, inputs, strict=False).run_decompositions({})
+    varying = tuple(_varying(each.meta["val"]) for each in free)
+    program = torch.export.export(
+        module, inputs, dynamic_shapes=(varying,) if any(varying) else None, strict=False
+    )
+    return program.run_decompositions({})
+
+
+def _varying(value: Tensor) -> dict[int, Any]:
+    """Return which dimensions of a fake tensor vary, in torch.export's terms."""
+    return {
+        axis: torch.export.Dim.AUTO
+        for axis, size in enumerate(value.shape)
+        if not isinstance(size, int)
+    }
 
 
 def _example(value: Any) -> Tensor:

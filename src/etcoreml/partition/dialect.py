@@ -144,19 +144,28 @@ def _decompositions() -> dict[torch._ops.OpOverload, Any]:
 def _needs_rewrite(node: Node) -> bool:
     if is_refused(node) or _is_complex(node) or _hides_refused(node):
         return True
-    doomed = has_varying_parts(node) or op_name(node) == "aten.empty_like.default"
-    return doomed and find(node) is not None
+    return _is_spoilt(node)
+
+
+_SPOILT = ("aten.empty_like.default", "aten.pad.default")
+
+
+def _is_spoilt(node: Node) -> bool:
+    """Whether ExecuTorch would fix a size of what we can rewrite, or make of it what it refuses."""
+    return (has_varying_parts(node) or op_name(node) in _SPOILT) and find(node) is not None
 
 
 def _hides_refused(node: Node) -> bool:
-    """Whether PyTorch composes an op of others, some of which are refused."""
+    """Whether PyTorch composes an op of others, some of which are refused or spoilt."""
     if not (isinstance(node.target, torch._ops.OpOverload) and _is_composite(node.target)):
         return False
     traced = expansion(node)
     # What ExecuTorch takes apart in another way itself is its business, unless we have the part.
     own = node.target not in decomposition_table
     parts = traced.graph.nodes if traced is not None else ()
-    return any(is_refused(each) and (own or find(each) is not None) for each in parts)
+    return any(
+        _is_spoilt(each) or (is_refused(each) and (own or find(each) is not None)) for each in parts
+    )
 
 
 @functools.cache
@@ -183,8 +192,8 @@ _LIBRARY = torch.library.Library("etcoreml", "FRAGMENT")
 def _twin(op: torch._ops.OpOverload) -> torch._ops.OpOverload:
     """Return an op of our namespace that does what ``op`` does, and has an out variant."""
     packet = op.overloadpacket
-    out = [name for name in packet.overloads() if name.endswith("out")]
-    for overload in (op, *(getattr(packet, name) for name in out)):
+    overloads = [getattr(packet, name) for name in packet.overloads()]
+    for overload in (op, *filter(_is_out_variant, overloads)):
         schema = str(overload._schema).partition("::")[2]
         _LIBRARY.define(schema)
         name = schema.partition("(")[0]
@@ -194,6 +203,10 @@ def _twin(op: torch._ops.OpOverload) -> torch._ops.OpOverload:
     name = op._schema.name.partition("::")[2]
     twin: torch._ops.OpOverload = getattr(getattr(namespace, name), op._overloadname)
     return twin
+
+
+def _is_out_variant(op: torch._ops.OpOverload) -> bool:
+    return any(each.is_out for each in op._schema.arguments)
 
 
 def _with_plain_tuples(spec: pytree.TreeSpec) -> pytree.TreeSpec:

@@ -34,6 +34,7 @@ from etcoreml.partition.buffers import claim_buffers, initial_values
 from etcoreml.partition.composites import hurried
 from etcoreml.partition.dialect import make_acceptable, refused_ops
 from etcoreml.partition.doubt import is_doubtful
+from etcoreml.partition.fixed_sizes import VaryingSizes
 from etcoreml.partition.grouping import Partition, group
 from etcoreml.partition.interface import constant_names, offences, wide_constants
 from etcoreml.partition.kernels import missing_kernels
@@ -105,6 +106,7 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
         self._warned: set[str] = set()
         self._not_zero: frozenset[str] = frozenset()
         self._bounds = GivenBounds()
+        self._varying = VaryingSizes()
         # ExecuTorch asks four times about every program.
         self._kept: MutableMapping[ExportedProgram, list[torch._ops.OpOverload]] = (
             WeakKeyDictionary()
@@ -155,6 +157,7 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
             return [], None  # asked whether every kept op was delegated: what was not can run
         if ep not in self._kept:
             # ExecuTorch asks when the program is functional and before it checks the ops.
+            self._varying.remember(ep)
             make_acceptable(ep)
             self._bounds.remember(ep)
             self._kept[ep] = self._ops_to_keep(ep)
@@ -215,6 +218,8 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
         """
         claim(CoreMLBackend)
         self._bounds.restore(exported_program)
+        for sentence in self._varying.fixed():
+            _LOGGER.warning("%s", sentence)
         _warn_of_decomposed_workflow()
         _LOGGER.info("choosing among %d nodes", len(exported_program.graph.nodes))
         reasons, partitions = self._propose(exported_program, why_left_out)

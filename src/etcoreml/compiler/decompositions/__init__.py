@@ -1,7 +1,9 @@
 """Own decompositions: one function of PyTorch for each op that Core ML takes in parts."""
 
 from etcoreml.compiler.decompositions import (
+    adaptive,
     arithmetic,
+    cumulative,
     elementwise,
     experts,
     narrow,
@@ -19,7 +21,9 @@ from etcoreml.compiler.decompositions.shapes import has_varying_parts, merge_axe
 from etcoreml.compiler.decompositions.transforms import join_complex
 
 FAMILIES = (
+    adaptive,
     arithmetic,
+    cumulative,
     elementwise,
     experts,
     narrow,

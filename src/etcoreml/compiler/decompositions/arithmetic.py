@@ -149,6 +149,26 @@ def where_scalars(condition: Tensor, self: Tensor, other: Tensor) -> Tensor:
     return chosen.squeeze(0)
 
 
+def _has_wider_mask(node: Node) -> bool:
+    """Whether sizes vary, and the condition has more elements than what is chosen from."""
+    result = node.meta["val"].shape
+    if all(isinstance(size, int) for size in result):
+        return False
+    chosen = (each.meta["val"].shape for each in node.args[1:] if isinstance(each, Node))
+    return tuple(torch.broadcast_shapes(*chosen)) != tuple(result)
+
+
+@decomposes(
+    "aten.where.self",
+    why="coremltools 9.0 leaves the condition out of the shape where sizes vary",
+    applies=_has_wider_mask,
+)
+def where_wider_mask(condition: Tensor, self: Tensor, other: Tensor) -> Tensor:
+    """Repeat what is chosen from first."""
+    shape = torch.broadcast_shapes(condition.shape, self.shape, other.shape)
+    return torch.where(condition, self.expand(shape), other)
+
+
 def _divides_floats(node: Node) -> bool:
     return all(each.dtype.is_floating_point for each in tensors(node))
 

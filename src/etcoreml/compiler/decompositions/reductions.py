@@ -1,4 +1,4 @@
-"""Reductions, norms, scans and order statistics in terms of others."""
+"""Reductions, norms and order statistics in terms of others."""
 
 from __future__ import annotations
 
@@ -6,18 +6,10 @@ import torch
 from torch import Tensor
 from torch.fx import Node
 
-from etcoreml.compiler.decompositions.registry import decomposes, is_static
+from etcoreml.compiler.decompositions.registry import decomposes, is_short, is_static
 from etcoreml.compiler.names import argument
 
 _MISSING = "coremltools 9.0 has no converter for it"
-_LONGEST = 512
-"""Scans that compare each element with each are rewritten up to this length."""
-
-
-def _is_short(node: Node) -> bool:
-    x = node.all_input_nodes[0].meta["val"]
-    size = x.shape[argument(node, "dim")] if x.dim() else 1
-    return isinstance(size, int) and 0 < size <= _LONGEST and x.dim() < 5
 
 
 @decomposes("aten.var_mean.correction", why=_MISSING)
@@ -57,51 +49,6 @@ def group_norm(
     return normal if bias is None else normal + bias.reshape(shape)
 
 
-def _wide(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """Return x as (..., 1, n) with ``dim`` last, and which element precedes which, (n, n)."""
-    moved = x.movedim(dim, -1).unsqueeze(-2)
-    steps = torch.arange(x.shape[dim])
-    return moved, steps.unsqueeze(0) <= steps.unsqueeze(1)
-
-
-@decomposes("aten.cumprod.default", why=_MISSING, applies=_is_short)
-def cumprod(self: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tensor:
-    """Multiply what precedes each element."""
-    x = self if dtype is None else self.to(dtype)
-    if x.dtype in (torch.bool, torch.int32):
-        x = x.to(torch.int64)
-    wide, precedes = _wide(x, dim)
-    return torch.where(precedes, wide, torch.ones_like(wide)).prod(-1).movedim(-1, dim)
-
-
-def _extreme(x: Tensor, dim: int, sign: int) -> tuple[Tensor, Tensor]:
-    if x.dim() == 0:
-        return x.clone(), torch.zeros_like(x, dtype=torch.int64)
-    wide, precedes = _wide(x, dim)
-    if x.is_floating_point():
-        least: float = -sign * float("inf")
-    else:
-        least = -sign * (2**31 - 1)
-    held = torch.where(precedes, wide, torch.full_like(wide, least))
-    values = held.amax(-1) if sign > 0 else held.amin(-1)
-    steps = torch.arange(x.shape[dim])
-    found = precedes & (wide == values.unsqueeze(-1))
-    indices = torch.where(found, steps, torch.full_like(steps, -1)).amax(-1)
-    return values.movedim(-1, dim), indices.movedim(-1, dim)
-
-
-@decomposes("aten.cummax.default", why=_MISSING, applies=_is_short)
-def cummax(self: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """Find the largest so far, and where it was last."""
-    return _extreme(self, dim, 1)
-
-
-@decomposes("aten.cummin.default", why=_MISSING, applies=_is_short)
-def cummin(self: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """Find the smallest so far, and where it was last."""
-    return _extreme(self, dim, -1)
-
-
 @decomposes("aten.kthvalue.default", why=_MISSING)
 def kthvalue(self: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> tuple[Tensor, Tensor]:
     """Find the k-th smallest, and where it is."""
@@ -112,19 +59,14 @@ def kthvalue(self: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> tupl
     return values.select(dim, index), indices.select(dim, index)
 
 
-def _is_static(node: Node) -> bool:
-    """Whether the size of the dimension is known."""
-    return isinstance(node.all_input_nodes[0].meta["val"].shape[argument(node, "dim")], int)
-
-
-@decomposes("aten.median.dim", why=_MISSING, applies=_is_static)
+@decomposes("aten.median.dim", why=_MISSING)
 def median(self: Tensor, dim: int = -1, keepdim: bool = False) -> tuple[Tensor, Tensor]:
     """Find the lower median, and where it is."""
     result: tuple[Tensor, Tensor] = kthvalue(self, (self.shape[dim] + 1) // 2, dim, keepdim)
     return result
 
 
-@decomposes("aten.mode.default", why=_MISSING, applies=_is_short)
+@decomposes("aten.mode.default", why=_MISSING, applies=is_short)
 def mode(self: Tensor, dim: int = -1, keepdim: bool = False) -> tuple[Tensor, Tensor]:
     """Find the smallest of the most frequent values, and where it is last."""
     moved = self.movedim(dim, -1)
@@ -205,7 +147,7 @@ def argmin(self: Tensor, dim: None = None, keepdim: bool = False) -> Tensor:
     return index.reshape((1,) * self.dim() if keepdim else ())
 
 
-@decomposes("aten.sort.stable", why="ExecuTorch has no stable sort", applies=_is_short)
+@decomposes("aten.sort.stable", why="ExecuTorch has no stable sort", applies=is_short)
 def sort_stable(
     self: Tensor, stable: bool | None = None, dim: int = -1, descending: bool = False
 ) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, cast
 import torch
 from torch.fx import Node
 
-from etcoreml.compiler.names import op_name
+from etcoreml.compiler.names import argument, op_name
 from etcoreml.compiler.torch_ops import has_converter
 
 Function: TypeAlias = Callable[..., Any]
@@ -40,6 +40,11 @@ class Decomposition:
 MAX_RANK = 5
 """The most dimensions that Core ML's tensors have."""
 
+LARGEST_WINDOW = 64
+"""Windows of more elements than this are left to ExecuTorch's kernels."""
+
+_LONGEST = 512
+
 ORIGINS = "etcoreml_origins"
 """Key of a node's ``meta``: the ops whose decompositions it came from."""
 
@@ -54,6 +59,22 @@ def always(node: Node) -> bool:
 def is_static(node: Node) -> bool:
     """Apply where no size of the first operand varies."""
     return all(isinstance(size, int) for size in node.all_input_nodes[0].meta["val"].shape)
+
+
+def is_short(node: Node) -> bool:
+    """Apply where each element of ``dim`` may be compared with each, in one more dimension."""
+    x = node.all_input_nodes[0].meta["val"]
+    size = x.shape[argument(node, "dim")] if x.dim() else 1
+    return isinstance(size, int) and 0 < size <= _LONGEST and x.dim() < MAX_RANK
+
+
+def largest_size(x: torch.Tensor, dim: int) -> int | None:
+    """Return the most elements a dimension can have, or None where no bound is known."""
+    size = x.shape[dim]
+    if isinstance(size, int):
+        return size
+    bound = size.node.shape_env.bound_sympy(size.node.expr).upper
+    return int(bound) if bound.is_finite else None
 
 
 def has_integers(node: Node) -> bool:

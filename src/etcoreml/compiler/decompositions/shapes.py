@@ -103,6 +103,34 @@ def constant_pad_nd(self: Tensor, pad: list[int], value: float = 0) -> Tensor:
     return torch.ops.aten.constant_pad_nd.default(x, widths, value) if any(widths) else x.clone()
 
 
+def _wraps(node: Node) -> bool:
+    pads = argument(node, "pad")
+    fixed = all(isinstance(each, int) for each in pads)
+    return argument(node, "mode") == "circular" and fixed and min(pads, default=0) >= 0
+
+
+@decomposes(
+    "aten.pad.default",
+    why="PyTorch fills an empty tensor in parts, whose size ExecuTorch fixes where it varies",
+    applies=_wraps,
+)
+def pad_circular(
+    self: Tensor, pad: list[int], mode: str = "circular", value: float | None = None
+) -> Tensor:
+    """Put the end before the beginning, and the beginning behind the end."""
+    x = self
+    for index in range(len(pad) // 2):
+        axis = x.dim() - 1 - index
+        before, after = pad[2 * index : 2 * index + 2]
+        parts = [x]
+        if before:
+            parts.insert(0, torch.ops.aten.slice.Tensor(x, axis, -before))
+        if after:
+            parts.append(torch.ops.aten.slice.Tensor(x, axis, 0, after))
+        x = torch.cat(parts, axis)
+    return x
+
+
 def _sums(node: Node) -> bool:
     used = all(user.args[1] == 0 for user in node.users)
     return bool(used and argument(node, "mode") in (0, 1) and is_static(node))
@@ -143,6 +171,13 @@ def empty_like(self: Tensor, dtype: torch.dtype | None = None, **_: object) -> T
     return torch.zeros_like(self, dtype=dtype)
 
 
+@decomposes("aten.eye.default", "aten.eye.m", why="ExecuTorch has no kernel for it")
+def eye(n: int, m: int | None = None, dtype: torch.dtype | None = None, **_: object) -> Tensor:
+    """Compare rows with columns."""
+    rows, columns = torch.arange(n), torch.arange(n if m is None else m)
+    return (rows.unsqueeze(1) == columns).to(dtype or torch.get_default_dtype())
+
+
 def has_varying_parts(node: Node) -> bool:
     """Whether a node gives a list of tensors whose first size varies."""
     schema = getattr(node.target, "_schema", None)
@@ -155,7 +190,12 @@ def has_varying_parts(node: Node) -> bool:
 _FIXED = "ExecuTorch 1.5 fixes the first size of a list's tensors when it checks their dtypes"
 
 
-@decomposes("aten.split_with_sizes.default", why=_FIXED, applies=has_varying_parts)
+@decomposes(
+    "aten.split_with_sizes.default",
+    "aten.unsafe_split_with_sizes.default",
+    why=_FIXED,
+    applies=has_varying_parts,
+)
 def split_with_sizes(self: Tensor, split_sizes: list[int], dim: int = 0) -> list[Tensor]:
     """Slice each part."""
     ends = list(itertools.accumulate(split_sizes))
@@ -165,13 +205,15 @@ def split_with_sizes(self: Tensor, split_sizes: list[int], dim: int = 0) -> list
     ]
 
 
-@decomposes("aten.split.Tensor", why=_FIXED, applies=has_varying_parts)
+@decomposes("aten.split.Tensor", "aten.unsafe_split.Tensor", why=_FIXED, applies=has_varying_parts)
 def split(self: Tensor, split_size: int, dim: int = 0) -> list[Tensor]:
     """Slice each part, of which the last may be smaller."""
-    size = self.shape[dim]
+    # Counted by the op itself: to divide the sizes here would fix one that varies.
+    count = len(torch.ops.aten.split.Tensor(self, split_size, dim))
+    bounds = [*(index * split_size for index in range(count)), self.shape[dim]]
     return [
-        torch.ops.aten.slice.Tensor(self, dim, start, min(start + split_size, size))
-        for start in range(0, size, split_size)
+        torch.ops.aten.slice.Tensor(self, dim, start, stop)
+        for start, stop in itertools.pairwise(bounds)
     ]
 
 

@@ -11,11 +11,8 @@ from torch import Tensor
 from torch.fx import Node
 from torch.nn import functional
 
-from etcoreml.compiler.decompositions.registry import decomposes, is_static
+from etcoreml.compiler.decompositions.registry import LARGEST_WINDOW, decomposes, is_static
 from etcoreml.compiler.names import argument, op_name
-
-_LARGEST_WINDOW = 64
-"""Windows of more elements than this are left to ExecuTorch's kernels."""
 
 
 def _needs_slices(node: Node) -> bool:
@@ -25,7 +22,7 @@ def _needs_slices(node: Node) -> bool:
     indexed = any(op_name(user) == "getitem" and user.args[1] == 1 for user in node.users)
     static = all(isinstance(size, int) for size in x.shape)
     window = math.prod(_each(argument(node, "kernel_size"), 2))
-    return (dilated or indexed) and static and window <= _LARGEST_WINDOW
+    return (dilated or indexed) and static and window <= LARGEST_WINDOW
 
 
 def _each(value: int | Sequence[int], count: int) -> list[int]:
@@ -110,7 +107,7 @@ def _varies_in_batch(node: Node) -> bool:
     shape = node.all_input_nodes[0].meta["val"].shape
     static = all(isinstance(size, int) for size in shape[-2:])
     window = math.prod(argument(node, "kernel_size"))
-    return static and not is_static(node) and window <= _LARGEST_WINDOW
+    return static and not is_static(node) and window <= LARGEST_WINDOW
 
 
 @decomposes(
@@ -195,85 +192,6 @@ def avg_pool(
     return pooled / (divisor_override if divisor_override is not None else divisor)
 
 
-def _has_static_windows(node: Node) -> bool:
-    x = node.all_input_nodes[0].meta["val"]
-    output = argument(node, "output_size")
-    sizes = x.shape[x.dim() - len(output) :]
-    return all(isinstance(size, int) for size in sizes) and sum(output) <= _LARGEST_WINDOW
-
-
-def _edges(size: int, parts: int) -> list[tuple[int, int]]:
-    """Return where each part of an adaptive pool begins and ends."""
-    return [(i * size // parts, -(-(i + 1) * size // parts)) for i in range(parts)]
-
-
-@decomposes(
-    "aten._adaptive_avg_pool2d.default",
-    "aten._adaptive_avg_pool3d.default",
-    "aten.adaptive_avg_pool3d.default",
-    why="coremltools 9.0 has none of rank 3, and takes unequal windows of rank 2 for equal",
-    applies=lambda node: _has_static_windows(node) and not _is_even(node),
-)
-def adaptive_avg_pool(self: Tensor, output_size: list[int]) -> Tensor:
-    """Average along one dimension after the other."""
-    x = self
-    for index, parts in enumerate(output_size):
-        axis = index - len(output_size)
-        edges = _edges(x.shape[axis], parts)
-        means = [
-            torch.ops.aten.slice.Tensor(x, axis, a, b).mean(axis, keepdim=True) for a, b in edges
-        ]
-        x = torch.cat(means, axis)
-    return x
-
-
-@decomposes(
-    "aten.adaptive_avg_pool1d.default",
-    why="coremltools 9.0 takes the sizes for constants, and fails where the batch varies",
-    applies=lambda node: not is_static(node) and _has_static_windows(node),
-)
-def adaptive_avg_pool1d(self: Tensor, output_size: list[int]) -> Tensor:
-    """Average each part."""
-    return adaptive_avg_pool(self, output_size)
-
-
-@decomposes(
-    "aten.adaptive_avg_pool1d.default",
-    why="coremltools 9.0 takes the sizes for constants, and fails where the length varies",
-    applies=lambda node: not is_static(node) and list(argument(node, "output_size")) == [1],
-)
-def global_avg_pool1d(self: Tensor, output_size: list[int]) -> Tensor:
-    """Average all."""
-    return self.mean(-1, keepdim=True)
-
-
-def _is_even(node: Node) -> bool:
-    output = argument(node, "output_size")
-    shape = node.all_input_nodes[0].meta["val"].shape
-    sizes = shape[len(shape) - len(output) :]
-    return len(output) == 2 and all(s % p == 0 for s, p in zip(sizes, output, strict=True))
-
-
-@decomposes(
-    "aten.adaptive_max_pool2d.default",
-    why="coremltools 9.0 converts it by name of another overload, without indices",
-    applies=_has_static_windows,
-)
-def adaptive_max_pool2d(self: Tensor, output_size: list[int]) -> tuple[Tensor, Tensor]:
-    """Take the largest of each window, and where it is."""
-    height, width = self.shape[-2:]
-    rows, columns = _edges(height, output_size[0]), _edges(width, output_size[1])
-    values, places = [], []
-    for (top, bottom), (left, right) in itertools.product(rows, columns):
-        window = self[..., top:bottom, left:right].flatten(-2)
-        values.append(window.amax(-1))
-        at = window.argmax(-1)
-        line = torch.div(at, right - left, rounding_mode="floor")
-        places.append((line + top) * width + (at - line * (right - left)) + left)
-    shape = (*self.shape[:-2], *output_size)
-    return torch.stack(values, -1).reshape(shape), torch.stack(places, -1).reshape(shape)
-
-
 def _is_static_plane(node: Node) -> bool:
     return all(isinstance(size, int) for size in node.all_input_nodes[0].meta["val"].shape[-2:])
 
@@ -323,7 +241,7 @@ def _adds_up(node: Node) -> bool:
     """Whether windows do not lie side by side, as those that coremltools folds."""
     kernel, gaps = argument(node, "kernel_size"), argument(node, "dilation")
     aside = list(argument(node, "stride")) == list(kernel) and set(gaps) == {1}
-    return not aside and is_static(node) and math.prod(kernel) <= _LARGEST_WINDOW
+    return not aside and is_static(node) and math.prod(kernel) <= LARGEST_WINDOW
 
 
 @decomposes(

@@ -12,6 +12,10 @@ def _has_varying_scale(node: Node, setting: Setting) -> bool:
     return not all(is_known(argument(node, name), setting) for name in ("weight", "bias"))
 
 
+def _has_varying_size(node: Node, setting: Setting) -> bool:
+    return not all(isinstance(size, int) for size in argument(node, "normalized_shape"))
+
+
 RULES: tuple[Rule, ...] = (
     Rule(
         ("aten.rms_norm.default",),
@@ -23,5 +27,10 @@ RULES: tuple[Rule, ...] = (
         ("aten.layer_norm.default", "aten.native_layer_norm.default"),
         _has_varying_scale,
         "Core ML's layer norm takes a constant weight and bias only",
+    ),
+    Rule(
+        ("aten.layer_norm.default", "aten.native_layer_norm.default"),
+        _has_varying_size,
+        "coremltools normalises over sizes that are constants only",
     ),
 )
