@@ -34,6 +34,7 @@
     - OverlapError                two threads executed one method at once
     - DebugBufferError            intermediate values do not fit the debug buffer
   + ProgramError                  a .pte cannot be loaded or has no such method
+  + PlanError                     Core ML gives no compute plan of a model
   + CompareError                  a comparison is past its threshold (exit code 3)
 
 A message has four parts, of which only the first is required: the stage and object, what was
@@ -276,6 +277,10 @@ class DebugBufferError(DelegateError):
 
 class ProgramError(EtCoreMLError):
     """A .pte cannot be loaded, or has no such method."""
+
+
+class PlanError(EtCoreMLError):
+    """Core ML gives no compute plan of a model."""
 
 
 class CompareError(EtCoreMLError):

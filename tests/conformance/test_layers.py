@@ -29,7 +29,10 @@ GENERATED = {"_build_info", "_native"}
 BASE = frozenset({"atomic", "choices", "errors", "imports", "mapped", "targets", "types", "units"})
 # Layer -> the layers it may import; "etcoreml" is the package's own __init__.
 ALLOWED = {
-    "cli": {"etcoreml", "llm", "partition", "compiler", "runtime", "trace", "mil", "blob", *BASE},
+    "cli": {
+        *("etcoreml", "llm", "partition", "compiler", "runtime", "trace", "placement"),
+        *("mil", "blob", *BASE),
+    },
     # Lowers a decoder of its own, and runs it.
     "llm": {"partition", "compiler", "runtime", "mil", *BASE},
     # A partitioner names the backend its partitions are for, and asks what that can convert.
@@ -42,6 +45,8 @@ ALLOWED = {
     "runtime": {"etcoreml", "blob", "engine", "mil", "trace", *BASE, *GENERATED},
     # What a run did, for the delegate and the command line.
     "trace": {"engine", "mil", *BASE},
+    # What an operation costs is asked of the trace.
+    "placement": {"trace", "mil", *BASE},
     # A package is read from a blob's directory.
     "mil": {"blob", *BASE},
     # The engine sees the program, and no loader: `test_the_engine_sees_programs_only`.

@@ -15,6 +15,7 @@ from etcoreml.cli.export_llm import export_llm
 from etcoreml.cli.generate import generate
 from etcoreml.cli.inspect import inspect
 from etcoreml.cli.inspector import inspector
+from etcoreml.cli.plan import plan
 from etcoreml.cli.profile import profile
 from etcoreml.cli.render import print_error
 from etcoreml.cli.run import run as run_model
@@ -60,6 +61,7 @@ app.command(name="run")(run_model)
 app.command(name="inspect")(inspect)
 app.command(name="compare")(compare)
 app.command(name="profile")(profile)
+app.command(name="plan")(plan)
 app.command(name="inspector")(inspector)
 app.command(name="targets")(targets)
 app.command(name="export-llm")(export_llm)

@@ -97,7 +97,10 @@ WIDE_INTEGERS = Condition(
     "it reads or writes int32 at run time",
     lambda s: bool({"int32", "uint32", "int64", "uint64"} & _dtypes(s)),
 )
-FP32 = Condition("it reads or writes fp32", lambda s: bool({"fp32", "fp64"} & _dtypes(s)))
+FP32 = Condition(
+    "it is no cast, and reads or writes fp32",
+    lambda s: s.type != "cast" and bool({"fp32", "fp64"} & _dtypes(s)),
+)
 BOOLEANS = Condition("it reads or writes bool", lambda s: "bool" in _dtypes(s))
 RANK_ABOVE_5 = Condition("a tensor has rank 6 or more", lambda s: s.rank > 5)
 INPUT_RANK_5 = Condition("its input has rank 5 or more", lambda s: _input_rank(s) >= 5)
@@ -134,4 +137,6 @@ PADS_BY_MIRROR = Condition("it mirrors or repeats", lambda s: _mode(s) != "const
 PADS_CHANNELS = Condition("it pads channels", _pads_channels)
 SINGLE_ROW = Condition("it has one row, of less than 4992 elements", _is_single_row)
 TINY_PRODUCT = Condition("it is of at most 64 multiplications", _is_tiny_product)
-FLOAT_CAST = Condition("both types are floating-point", lambda s: _dtypes(s) <= {"fp16", "fp32"})
+INTEGER_CAST = Condition(
+    "a type is not floating-point", lambda s: not _dtypes(s) <= {"fp16", "fp32"}
+)

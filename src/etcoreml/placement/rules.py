@@ -182,21 +182,13 @@ RULES: tuple[Rule, ...] = (
         change="Compute it outside the model, or write it with products, sums and slices.",
     ),
     Rule(
-        "cast of floats",
-        "capable",
-        "casts between fp32 and fp16 are on the Neural Engine",
-        "P",
-        ("plans", "matrix"),
-        ops=_ops("cast"),
-        when=c.FLOAT_CAST,
-    ),
-    Rule(
         "cast of integers",
         "not_capable",
         "casts from and to integers run on CPU or GPU",
         "P",
         ("plans", "iphone13"),
         ops=_ops("cast"),
+        when=c.INTEGER_CAST,
         change=_WHOLE_NUMBERS,
     ),
     Rule(
@@ -434,6 +426,7 @@ RULES: tuple[Rule, ...] = (
         ops=_ops("linear"),
         when=c.SINGLE_ROW,
         change="Process several rows at once, or write it as a 1x1 convolution.",
+        disagreement="Seen on one machine; within a network it may stay with its neighbours.",
     ),
     Rule(
         "tiny product",
@@ -443,6 +436,14 @@ RULES: tuple[Rule, ...] = (
         ("vx-436",),
         ops=_ops("matmul"),
         when=c.TINY_PRODUCT,
+    ),
+    Rule(
+        "cast of floats",
+        "capable",
+        "casts between fp32 and fp16 are on the Neural Engine",
+        "P",
+        ("plans", "matrix"),
+        ops=_ops("cast"),
     ),
     Rule(
         "seen in the five plans",

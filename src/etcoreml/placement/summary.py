@@ -14,17 +14,17 @@ _STAYS: frozenset[Verdict] = frozenset({"capable", "no_device"})
 
 @dataclass(frozen=True)
 class Departure:
-    """Operations of one kind that leave, or may leave, the Neural Engine for one reason.
+    """Operations that leave, or may leave, the Neural Engine for one reason.
 
     Attributes:
         rule: The reason.
-        type: MIL op.
-        names: The operations.
+        types: How many there are of each MIL op, the most frequent first.
+        names: The operations, in order.
         work_share: Of all of them; None if a size varies.
     """
 
     rule: Rule
-    type: str
+    types: dict[str, int]
     names: tuple[str, ...]
     work_share: float | None
 
@@ -58,12 +58,17 @@ def summarise(estimates: Sequence[Estimate]) -> Summary:
     for each in placed:
         if each.work_share is not None:
             shares[each.verdict] += each.work_share  # type: ignore[assignment]
-    groups: dict[tuple[str, str], list[Estimate]] = {}
+    groups: dict[str, list[Estimate]] = {}
     for each in placed:
         if each.verdict not in _STAYS:
-            groups.setdefault((each.rule.name, each.type), []).append(each)
+            groups.setdefault(each.rule.name, []).append(each)
     departures = [
-        Departure(group[0].rule, group[0].type, tuple(each.name for each in group), _share(group))
+        Departure(
+            group[0].rule,
+            dict(Counter(each.type for each in group).most_common()),
+            tuple(each.name for each in group),
+            _share(group),
+        )
         for group in groups.values()
     ]
     return Summary(

@@ -1,0 +1,83 @@
+"""``etcoreml plan``: which of Apple's compute units can run each operation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from etcoreml.choices import ComputeUnit
+from etcoreml.cli import render
+from etcoreml.cli.model_paths import CORE_ML, check_model_path
+from etcoreml.cli.voices import libraries
+from etcoreml.errors import PlanError, UsageError
+
+
+def plan(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A .pte, .mlpackage, .mlmodel or .mlmodelc; or what `etcoreml export` takes, "
+            "which is lowered first.",
+            show_default=False,
+        ),
+    ],
+    compute_unit: Annotated[ComputeUnit, typer.Option(help="Where Core ML may run it.")] = "all",
+    method: Annotated[
+        str | None, typer.Option(help="The method of a .pte.", show_default="every one")
+    ] = None,
+    function: Annotated[
+        str | None,
+        typer.Option(help="The function of a Core ML model.", show_default="every one"),
+    ] = None,
+    measured: Annotated[
+        bool | None,
+        typer.Option(
+            "--measured/--estimated",
+            help="Ask Core ML itself, which takes a Mac; or estimate from rules.",
+            show_default="measured on a Mac, else estimated",
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Most rows of a table to print.", show_default="all")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Estimate which of Apple's compute units can, and probably will, run each op of MODEL.
+
+    Say what leaves the Neural Engine, why, and what to change. MODEL is not run. What the rules
+    rest on, and how far they were right about real plans, is in docs/placement.md.
+    """
+    suffix = Path(model).suffix
+    if suffix in CORE_ML or suffix == ".pte":
+        check_model_path(Path(model), "plan")
+    if method is not None and suffix in CORE_ML:
+        raise UsageError(f"--method does not apply to '{model}'")
+    if function is not None and suffix not in CORE_ML:
+        raise UsageError(f"--function does not apply to '{model}'")
+    from etcoreml.placement.core_ml import core_ml_plan, is_here
+
+    if measured and not is_here():
+        core_ml_plan(Path(model), compute_unit)  # says why it cannot
+    with libraries(False):
+        from etcoreml.cli.plan_parts import core_ml_plans, parts_of
+
+        whole = parts_of(model, method=method, function=function)
+        plans = None
+        if measured or (measured is None and is_here()):
+            try:
+                with render.stage("Asking Core ML"):
+                    plans = core_ml_plans(whole, compute_unit)
+            except PlanError as error:
+                if measured:
+                    raise
+                render.print_note(f"{error.message}; what follows is an estimate")
+    from etcoreml.cli.plan_report import plan_document, print_plan
+
+    document = plan_document(model, whole, compute_unit, plans)
+    if json:
+        render.print_json(document)
+    else:
+        print_plan(document, limit)
