@@ -5,6 +5,7 @@
 - ``programs``: whole .pte programs beside torch eager; asked for by name only.
 - ``llm``: a language model's tokens per second beside XNNPACK; asked for by name only.
 - ``profiling``: what an ETDump of the delegate holds, and what it costs; by name only.
+- ``placement``: the estimates of ``etcoreml plan`` beside real plans; by name only.
 - ``quantised``: what quantisation costs EfficientNet-Lite0; asked for by name only.
 
 Without a question: ``engine`` and ``bridge``, as ``make bench`` does. Any other word picks
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 
-QUESTIONS = ("engine", "bridge", "programs", "quantised", "llm", "profiling")
+QUESTIONS = ("engine", "bridge", "programs", "quantised", "llm", "profiling", "placement")
 
 
 def main() -> None:
@@ -53,6 +54,10 @@ def main() -> None:
             from benchmarks import profiling
 
             profiling.main(quick=given.quick, publish=given.publish)
+        elif question == "placement":
+            from benchmarks import placement
+
+            placement.main(networks, publish=given.publish)
         elif question == "llm":
             from benchmarks import llm
 

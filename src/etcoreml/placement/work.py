@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from etcoreml.trace.cost import Cost
 
-FLOPS_PER_BYTE = 80.0
+FLOPS_PER_BYTE = 95.0
 """FLOPs that take as long as moving one byte, fitted."""
 
 
