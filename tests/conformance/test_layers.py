@@ -78,6 +78,7 @@ WHOLE_PATH = {
     "benchmarks/test_lowering.py": "the table of what lowering costs",
     "benchmarks/test_llm.py": "the table of language models",
     "benchmarks/test_profiling.py": "the table of what profiling costs",
+    "benchmarks/test_placement.py": "the estimates beside real plans",
     "benchmarks/test_report.py": "the benchmark's tables and goals",
     "benchmarks/test_quantised.py": "the table of quantised networks",
     "blob/test_interop.py": "blobs against executorch's own helper",
