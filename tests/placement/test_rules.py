@@ -155,6 +155,7 @@ def test_shapes_that_vary() -> None:
         return mb.relu(x=mb.tan(x=x))
 
     x = {"x": f16(2, 4)}
+    assert place(x, lambda mb, x: mb.tan(x=x), True)["tan"].also[0].name == "range of shapes"
     ranged = place(x, relu, True, signature(ranges=((1, 8), (4, 4))))
     assert ranged["relu"].rule.name == "range of shapes"
     assert ranged["relu"].work_share is None

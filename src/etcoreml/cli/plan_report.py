@@ -74,6 +74,7 @@ def _operation(each: Estimate, planned: dict[str, Planned] | Any) -> dict[str, A
         "preferred": list(each.preferred),
         "rule": each.rule.name,
         "confidence": each.rule.confidence,
+        "also": [rule.name for rule in each.also],
         "estimated_work_share": each.work_share,
         "flops": each.cost.flops,
         "nbytes": each.cost.nbytes,
@@ -103,6 +104,7 @@ def _departure(each: Departure) -> dict[str, Any]:
         "reason": rule.reason,
         "change": rule.change,
         "disagreement": rule.disagreement,
+        "also": [other.name for other in each.also],
         "confidence": rule.confidence,
         "sources": [SOURCES[key].url for key in rule.sources],
     }
@@ -200,6 +202,7 @@ def _leaving(leaves: Sequence[dict[str, Any]], limit: int | None) -> list[str]:
             ("why", f"{each['reason']} (confidence {each['confidence']})"),
             ("try", each["change"]),
             ("but", each["disagreement"]),
+            ("also", ", ".join(each["also"])),
             ("where", shown),
             ("see", ", ".join(each["sources"][:_SHOWN_SOURCES])),
         ]
@@ -220,7 +223,12 @@ def _totals(function: dict[str, Any]) -> list[tuple[str, object]]:
             facts.append((f"  {count}", f"{meaning}{work}"))
     without = function["operations_without_share"]
     if without:
-        facts.append(("no share", f"{without} of them: a size varies, or they are nested"))
+        facts.append(
+            (
+                "no share",
+                f"{without} of them, whose sizes are not known before it runs, or which are nested",
+            )
+        )
     return facts
 
 

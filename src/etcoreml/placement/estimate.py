@@ -34,6 +34,7 @@ class Estimate:
         type: MIL op.
         verdict: What the rule says.
         rule: The rule that decided.
+        also: Other rules that hold, and would decide were it not for that one.
         supported: Units among those allowed that can run it, as far as is known.
         preferred: Units one of which probably runs it; one alone is an estimate, several depend on
             the chip or are not known. None for an operation without a device.
@@ -46,6 +47,7 @@ class Estimate:
     type: str
     verdict: Verdict
     rule: Rule
+    also: tuple[Rule, ...]
     supported: tuple[Unit, ...]
     preferred: tuple[Unit, ...]
     cost: Cost
@@ -77,7 +79,7 @@ def estimate(
     shares = work_shares(
         [
             Cost(0, 0) if rule.verdict == "no_device" else subject.cost
-            for subject, rule in zip(found, decided, strict=True)
+            for subject, (rule, _) in zip(found, decided, strict=True)
         ],
         flops_per_byte,
     )
@@ -90,23 +92,30 @@ def estimate(
             subject.type,
             rule.verdict,
             rule,
+            also,
             tuple(each for each in MEANINGS[rule.verdict].supported if each in allowed),
             _preferred(rule.verdict, compute_unit),
             subject.cost,
             share,
         )
-        for subject, rule, share in zip(found, decided, shares, strict=True)
+        for subject, (rule, also), share in zip(found, decided, shares, strict=True)
     ]
 
 
-def _decide(subject: Subject, rules: Sequence[Rule]) -> Rule:
-    """Return the first rule that holds; of what the engine may be unable to do, not `unlikely`."""
+def _decide(subject: Subject, rules: Sequence[Rule]) -> tuple[Rule, tuple[Rule, ...]]:
+    """Return the first rule that holds, and the others that speak against the Neural Engine.
+
+    One that says ``unlikely`` decides only if a later one says ``capable``.
+    """
     holding = [rule for rule in rules if rule.holds(subject)]
     first = holding[0]
     if first.verdict == "unlikely":
         able = next(rule for rule in holding if rule.verdict != "unlikely")
-        return first if able.verdict == "capable" else able
-    return first
+        first = first if able.verdict == "capable" else able
+    if first.verdict in ("capable", "no_device"):
+        return first, ()
+    against = (rule for rule in holding if rule.verdict != "capable" and rule.sources)
+    return first, tuple(rule for rule in against if rule is not first)
 
 
 def _preferred(verdict: Verdict, compute_unit: ComputeUnit) -> tuple[Unit, ...]:

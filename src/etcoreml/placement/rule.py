@@ -20,7 +20,7 @@ CONFIDENCE = MappingProxyType(
         "P": "seen in compute plans or messages of Core ML itself",
         "R": "measured below Core ML, which is stricter than the engine",
         "F": "one person's note",
-        "-": "none",
+        "-": "without a source",
     }
 )
 """How far a rule can be trusted, the best first."""

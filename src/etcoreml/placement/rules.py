@@ -103,9 +103,9 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "strings",
         "cpu_only",
-        "the other units compute on tensors",
-        "F",
-        ("guide",),
+        "the other units compute on tensors (our own inference)",
+        "-",
+        (),
         when=c.NOT_A_TENSOR,
         change="Return the scores, and look the label up in the app.",
     ),

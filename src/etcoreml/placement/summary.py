@@ -18,12 +18,14 @@ class Departure:
 
     Attributes:
         rule: The reason.
+        also: Further reasons that some of them have.
         types: How many there are of each MIL op, the most frequent first.
         names: The operations, in order.
         work_share: Of all of them; None if a size varies.
     """
 
     rule: Rule
+    also: tuple[Rule, ...]
     types: dict[str, int]
     names: tuple[str, ...]
     work_share: float | None
@@ -65,6 +67,7 @@ def summarise(estimates: Sequence[Estimate]) -> Summary:
     departures = [
         Departure(
             group[0].rule,
+            tuple({rule.name: rule for each in group for rule in each.also}.values()),
             dict(Counter(each.type for each in group).most_common()),
             tuple(each.name for each in group),
             _share(group),
