@@ -133,6 +133,10 @@ class PartitionError(EtCoreMLError):
     """A partitioner cannot do as it was told."""
 
 
+class PrecisionError(EtCoreMLError, ValueError):
+    """No choice of nodes in fp32 brings a program as close to eager as was asked for."""
+
+
 class PartitionOptionError(PartitionError, ValueError):
     """The partitioner was given contradictory options."""
 

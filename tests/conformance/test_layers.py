@@ -30,11 +30,13 @@ BASE = frozenset({"atomic", "choices", "errors", "imports", "mapped", "targets",
 # Layer -> the layers it may import; "etcoreml" is the package's own __init__.
 ALLOWED = {
     "cli": {
-        *("etcoreml", "llm", "partition", "compiler", "runtime", "trace", "placement"),
+        *("etcoreml", "llm", "precision", "partition", "compiler", "runtime", "trace", "placement"),
         *("mil", "blob", *BASE),
     },
     # Lowers a decoder of its own, and runs it.
     "llm": {"partition", "compiler", "runtime", "mil", *BASE},
+    # Lowers and runs a program with one choice after the other.
+    "precision": {"partition", "compiler", "runtime", "trace", "mil", *BASE},
     # A partitioner names the backend its partitions are for, and asks what that can convert.
     "partition": {"compiler", "mil", *BASE},
     "compiler": {"blob", "mil", *BASE},

@@ -26,8 +26,10 @@ from etcoreml.blob import Directory, read_blob, write_blob
 from etcoreml.compiler.package import DEBUG_INFO_NAME, DebugInfo, encode_json
 from etcoreml.compiler.specs import COMPILE_SPEC_KEYS
 
-_SPLIT_KEYS = frozenset({COMPILE_SPEC_KEYS.ENUMERATED_SHAPES.value})
-"""Options that name inputs."""
+_SPLIT_KEYS = frozenset(
+    {COMPILE_SPEC_KEYS.ENUMERATED_SHAPES.value, COMPILE_SPEC_KEYS.FLOAT32_NODES.value}
+)
+"""Options that name inputs or nodes."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, final
 
 from executorch.exir.backend.backend_details import BackendDetails, PreprocessResult
@@ -49,6 +49,7 @@ class CoreMLBackend(BackendDetails):  # type: ignore[misc] # executorch is untyp
         model_type: ModelType = ModelType.MODEL,
         op_linear_quantizer_config: dict[str, Any] | None = None,
         pass_names: list[str] | None = None,
+        float32_nodes: Iterable[str] | None = None,
     ) -> list[CompileSpec]:
         """Return the compile specs of a lowering.
 
@@ -61,6 +62,8 @@ class CoreMLBackend(BackendDetails):  # type: ignore[misc] # executorch is untyp
             op_linear_quantizer_config: Fields of
                 ``coremltools.optimize.coreml.OpLinearQuantizerConfig``, to quantise weights.
             pass_names: MIL passes to run in place of coremltools' default pipeline.
+            float32_nodes: Names of edge nodes to compute in fp32 where the rest is in fp16;
+                ``etcoreml.precision.choose`` finds the ones that matter.
 
         Raises:
             CompileSpecError: A value is outside its domain.
@@ -81,6 +84,8 @@ class CoreMLBackend(BackendDetails):  # type: ignore[misc] # executorch is untyp
             )
         if pass_names is not None:
             specs.append(CoreMLBackend.generate_pass_pipeline_compile_spec(pass_names))
+        if float32_nodes is not None:
+            specs.append(CoreMLBackend.generate_float32_nodes_compile_spec(float32_nodes))
         return specs
 
     @staticmethod
@@ -163,6 +168,22 @@ class CoreMLBackend(BackendDetails):  # type: ignore[misc] # executorch is untyp
     def pass_pipeline_from_compile_specs(compile_specs: _Specs) -> Any:
         """Return the ``coremltools.PassPipeline``; the default one when absent."""
         return decode(COMPILE_SPEC_KEYS.PASS_PIPELINE, compile_specs)
+
+    @staticmethod
+    def generate_float32_nodes_compile_spec(names: Iterable[str]) -> CompileSpec:
+        """Return the spec of the nodes that are computed in fp32 where the rest is in fp16.
+
+        Args:
+            names: Names of nodes of the edge program, e.g. ``aten_bmm_default_3``, as
+                ``partitioner.report`` has them. What other programs name so is meant, too.
+        """
+        return encode(COMPILE_SPEC_KEYS.FLOAT32_NODES, names)
+
+    @staticmethod
+    def float32_nodes_from_compile_specs(compile_specs: _Specs) -> frozenset[str]:
+        """Return the names; none when absent."""
+        names: frozenset[str] = decode(COMPILE_SPEC_KEYS.FLOAT32_NODES, compile_specs)
+        return names
 
     @staticmethod
     def generate_multimethod_weight_sharing_strategy_compile_spec(

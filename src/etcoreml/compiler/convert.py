@@ -102,6 +102,7 @@ def _converted(program: ExportedProgram, options: Options) -> Iterator[tuple[Mil
     _LOGGER.info("converting %d node%s", calls, "" if calls == 1 else "s")
     _check_initial_state(program)
     names = {node.name for node in program.graph.nodes}
+    keeps_fp32 = _handles_of(program.graph, options.float32_nodes)
     program = isolated(program)
     if expand(program.graph):
         program.graph.eliminate_dead_code()
@@ -120,7 +121,7 @@ def _converted(program: ExportedProgram, options: Options) -> Iterator[tuple[Mil
             weights = directory / "weights"
             weights.mkdir()
             inputs = _enumerated_inputs(program, options)
-            model, mil_program = convert(program, options, inputs, weights)
+            model, mil_program = convert(program, options, inputs, weights, keeps_fp32)
             handles = read_handles(mil_program)
             if options.compresses:
                 compressed = _compressed(model.to_coremltools(mil_program), options)
@@ -129,6 +130,12 @@ def _converted(program: ExportedProgram, options: Options) -> Iterator[tuple[Mil
             mil_program = None  # a copy of the weights goes with it, before the next is made
         _check_interface(model.spec, options)
         yield model, debug_info
+
+
+def _handles_of(graph: Graph, names: Collection[str]) -> frozenset[int]:
+    """Return the debug handles of the nodes with some names, where the graph has them."""
+    found = (node.meta.get("debug_handle") for node in graph.nodes if node.name in names)
+    return frozenset(each for each in found if each is not None)
 
 
 def isolated(program: ExportedProgram) -> ExportedProgram:
@@ -242,6 +249,11 @@ def _check_options(program: ExportedProgram, options: Options) -> None:
         what = "lowering: op_linear_quantizer_config and weight_compression exclude each other"
         raise CompileSpecError(
             what, hint="Make the quantiser a step of weight_compression: OpLinearQuantizerConfig."
+        )
+    if options.float32_nodes and options.compute_precision is not ct.precision.FLOAT16:
+        what = "lowering: float32_nodes are the exceptions of a model in fp16"
+        raise CompileSpecError(
+            what, found="compute_precision=FLOAT32", expected="compute_precision=FLOAT16"
         )
     needed = max(target_of_compression(options), target_of_weights(program))
     if options.target < needed:

@@ -9,6 +9,7 @@ Source: coremltools 9.0 ``converters/_converters_entry.py``, ``converters/mil/co
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ check_deployment_compatibility = (
 BUILD_PREFIX = "com.github.apple.coremltools"
 """Of the metadata that say what made a model."""
 
-_FP16_PASSES = frozenset(("common::add_fp16_cast", "common::add_int16_cast"))
+_FP16_CAST = "common::add_fp16_cast"
+_FP16_PASSES = frozenset((_FP16_CAST, "common::add_int16_cast"))
 _SOURCE = "pytorch"
 _TARGET = "mlprogram"
 
@@ -66,7 +68,11 @@ class MilModel:
 
 
 def convert(
-    program: ExportedProgram, options: Options, inputs: list[Any] | None, weights: Path
+    program: ExportedProgram,
+    options: Options,
+    inputs: list[Any] | None,
+    weights: Path,
+    keeps_fp32: Collection[int] = (),
 ) -> tuple[MilModel, Any]:
     """Convert an edge program.
 
@@ -75,6 +81,7 @@ def convert(
         options: Decoded compile specs.
         inputs: coremltools input types, or None to derive them from the program.
         weights: An empty directory that gets the weight files.
+        keeps_fp32: Debug handles of the nodes that are computed in fp32 in any case.
 
     Returns:
         The model, and the ``coremltools.converters.mil.Program`` it was made of, which holds
@@ -87,6 +94,8 @@ def convert(
     pipeline = options.pass_pipeline
     if not is_fp16:
         pipeline.remove_passes(_FP16_PASSES)
+    elif keeps_fp32 and _FP16_CAST in pipeline.passes:
+        pipeline.set_options(_FP16_CAST, {"op_selector": _outside_of(keeps_fp32)})
     version = options.target.value
     # Names are numbered per process: what was built before must not show in these.
     converter._reset_conversion_state()
@@ -120,6 +129,12 @@ def convert(
         )
     _describe_build(spec, f"TorchExport::{program.dialect}")
     return MilModel(spec, weights), mil_program
+
+
+def _outside_of(handles: Collection[int]) -> Callable[[Any], bool]:
+    """Return whether a MIL operation comes from none of some nodes."""
+    source = ct.converters.mil.mil.scope.ScopeSource.EXIR_DEBUG_HANDLE
+    return lambda operation: set(handles).isdisjoint(operation.scopes.get(source) or ())
 
 
 def _check_ranges(spec: Any) -> None:

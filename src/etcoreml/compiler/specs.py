@@ -15,9 +15,10 @@ key                                    value (UTF-8)
 ``pass_pipeline``                      JSON list of MIL pass names
 ``multimethod_weight_sharing_strategy``  ``positional``, ``disabled``
 ``weight_compression``                 JSON list, see ``etcoreml.compiler.compression``
+``float32_nodes``                      JSON list of names of edge nodes
 =====================================  ==========================================================
 
-Only ``compute_units`` is read again at run time; ``weight_compression`` is our own. A key or value
+Only ``compute_units`` is read again at run time; the last two are our own. A key or value
 outside this table is a ``CompileSpecError``: an option that is spelt wrong is never ignored.
 """
 
@@ -44,6 +45,7 @@ class COMPILE_SPEC_KEYS(Enum):  # noqa: N801 - the spelling user code imports
 
     COMPUTE_UNITS = "compute_units"
     ENUMERATED_SHAPES = "enumerated_shapes"
+    FLOAT32_NODES = "float32_nodes"
     MIN_DEPLOYMENT_TARGET = "min_deployment_target"
     MODEL_COMPUTE_PRECISION = "model_compute_precision"
     MODEL_TYPE = "model_type"
@@ -183,6 +185,19 @@ def _decode_pass_names(text: str) -> Any:
     return ct.PassPipeline(names, pipeline_name="etcoreml_compile_spec")
 
 
+def _encode_nodes(names: Any) -> str:
+    if isinstance(names, str) or not all(isinstance(each, str) for each in names):
+        what = "compile spec: names of nodes are strings"
+        raise CompileSpecError(what, found=repr(names), expected="a list of str")
+    return json.dumps(sorted(set(names)))
+
+
+def _decode_nodes(text: str) -> frozenset[str]:
+    names = json.loads(text)
+    _encode_nodes(names)
+    return frozenset(names)
+
+
 def _encode_shapes(shapes: Any) -> str:
     if not isinstance(shapes, EnumeratedShapes):
         what = "compile spec: EnumeratedShapes are needed"
@@ -252,6 +267,12 @@ CODECS: dict[COMPILE_SPEC_KEYS, Codec] = {
         lambda: None,
         _COMPRESSION,
     ),
+    _KEY.FLOAT32_NODES: Codec(
+        _encode_nodes,
+        _decode_nodes,
+        lambda: frozenset[str](),
+        "a JSON list of names of edge nodes",
+    ),
 }
 
 
@@ -269,6 +290,7 @@ class Options:
         pass_pipeline: ``coremltools.PassPipeline``, fresh for this call.
         weight_sharing: What happens to the weights of several methods.
         weight_compression: The steps that compress the weights, or None.
+        float32_nodes: Names of the edge nodes that are computed in fp32 where the rest is in fp16.
     """
 
     compute_unit: Any
@@ -280,6 +302,7 @@ class Options:
     pass_pipeline: Any
     weight_sharing: MULTIMETHOD_WEIGHT_SHARING_STRATEGY
     weight_compression: list[Step] | None = None
+    float32_nodes: frozenset[str] = frozenset()
 
     @property
     def compresses(self) -> bool:
@@ -345,6 +368,7 @@ def decode_options(compile_specs: Sequence[CompileSpec]) -> Options:
         pass_pipeline=decode(_KEY.PASS_PIPELINE, compile_specs),
         weight_sharing=decode(_KEY.MULTIMETHOD_WEIGHT_SHARING_STRATEGY, compile_specs),
         weight_compression=decode(_KEY.WEIGHT_COMPRESSION, compile_specs),
+        float32_nodes=decode(_KEY.FLOAT32_NODES, compile_specs),
     )
 
 
