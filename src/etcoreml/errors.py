@@ -33,6 +33,8 @@
     - BridgeError                 the native bridge cannot be loaded or registered
     - OverlapError                two threads executed one method at once
     - DebugBufferError            intermediate values do not fit the debug buffer
+  + ProjectError                  an app or a check cannot be made of a .pte
+  + DeviceReportError             what a check on a device wrote is damaged, or of another model
   + ProgramError                  a .pte cannot be loaded or has no such method
   + PlanError                     Core ML gives no compute plan of a model
   + CompareError                  a comparison is past its threshold (exit code 3)
@@ -277,6 +279,14 @@ class OverlapError(DelegateError):
 
 class DebugBufferError(DelegateError):
     """The debug buffer of an ETDump has no room for the intermediate values of a run."""
+
+
+class ProjectError(EtCoreMLError):
+    """An Xcode project or a Swift package cannot be made of a .pte."""
+
+
+class DeviceReportError(EtCoreMLError):
+    """The report of a check on a device is damaged, or of another model."""
 
 
 class ProgramError(EtCoreMLError):

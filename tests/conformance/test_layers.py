@@ -31,8 +31,10 @@ BASE = frozenset({"atomic", "choices", "errors", "imports", "mapped", "targets",
 ALLOWED = {
     "cli": {
         *("etcoreml", "llm", "precision", "partition", "compiler", "runtime", "trace", "placement"),
-        *("mil", "blob", *BASE),
+        *("report", "deploy", "mil", "blob", *BASE),
     },
+    # Apps and checks for devices: what a .pte says of itself, and what it does here.
+    "deploy": {"etcoreml", "runtime", "trace", "mil", "blob", *BASE},
     # Lowers a decoder of its own, and runs it.
     "llm": {"partition", "compiler", "runtime", "mil", *BASE},
     # Lowers and runs a program with one choice after the other.

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import etcoreml
+from etcoreml.cli.app_commands import commands as app_commands
 from etcoreml.cli.compare import compare
 from etcoreml.cli.export import export
 from etcoreml.cli.export_llm import export_llm
@@ -66,6 +67,7 @@ app.command(name="inspector")(inspector)
 app.command(name="targets")(targets)
 app.command(name="export-llm")(export_llm)
 app.command(name="generate")(generate)
+app.add_typer(app_commands)
 
 
 def run() -> None:

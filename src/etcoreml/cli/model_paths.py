@@ -30,3 +30,19 @@ def check_model_path(model: Path, verb: str) -> None:
         raise UsageError(f"there is no file '{model}'")
     if model.suffix in (".pte", ".mlmodel") and model.is_dir():
         raise UsageError(f"cannot {verb} '{model}': it is a directory")
+
+
+def check_pte(model: Path) -> None:
+    """Check, before anything is imported, that there is a .pte.
+
+    Raises:
+        UsageError: There is none, or it is something else.
+    """
+    if model.suffix != ".pte":
+        raise UsageError(
+            f"'{model}' is no .pte",
+            found=model.suffix or "no suffix",
+            expected="a .pte",
+            hint="`etcoreml export` makes one of a model.",
+        )
+    check_model_path(model, "read")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, BinaryIO
 
@@ -26,6 +26,7 @@ class PteTensor:
         dtype: Name of the torch dtype, or None for a value that is not a tensor.
         dynamic: Whether the shape may change up to its bounds.
         dim_order: Dimensions from the outermost in memory to the innermost.
+        value: Index among the method's values, as a delegate's ``arguments`` name it.
     """
 
     kind: str
@@ -33,6 +34,7 @@ class PteTensor:
     dtype: str | None = None
     dynamic: bool = False
     dim_order: tuple[int, ...] = ()
+    value: int | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         if self.kind != "tensor":
@@ -50,12 +52,14 @@ class PteDelegate:
         payload: The backend's bytes, or a reference into `PteProgram.named_data`.
         compile_specs: Specs by key.
         calls: Number of call instructions in the method.
+        arguments: Values of its first call, inputs before outputs.
     """
 
     backend_id: str
     payload: bytes
     compile_specs: Mapping[str, bytes]
     calls: int
+    arguments: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -163,6 +167,7 @@ def parse_pte(data: bytes) -> PteProgram:
 
 def _method(plan: Any, program: Any) -> PteMethod:
     calls: Counter[int] = Counter()
+    passed: dict[int, tuple[int, ...]] = {}
     operators: Counter[str] = Counter()
     for chain in plan.chains:
         for instruction in chain.instructions:
@@ -170,6 +175,7 @@ def _method(plan: Any, program: Any) -> PteMethod:
             kind = type(arguments).__name__
             if kind == "DelegateCall":
                 calls[arguments.delegate_index] += 1
+                passed.setdefault(arguments.delegate_index, tuple(arguments.args))
             elif kind == "KernelCall":
                 operator = plan.operators[arguments.op_index]
                 operators[".".join(filter(None, (operator.name, operator.overload)))] += 1
@@ -179,6 +185,7 @@ def _method(plan: Any, program: Any) -> PteMethod:
             bytes(program.backend_delegate_data[delegate.processed.index].data),
             MappingProxyType({spec.key: bytes(spec.value) for spec in delegate.compile_specs}),
             calls[index],
+            passed.get(index, ()),
         )
         for index, delegate in enumerate(plan.delegates)
     )
@@ -192,16 +199,16 @@ def _method(plan: Any, program: Any) -> PteMethod:
 
 def _signature(plan: Any) -> tuple[tuple[PteTensor, ...], tuple[PteTensor, ...]]:
     inputs, outputs = (
-        tuple(_tensor(plan.values[index].val) for index in indices)
+        tuple(_tensor(plan.values[index].val, index) for index in indices)
         for indices in (plan.inputs, plan.outputs)
     )
     return inputs, outputs
 
 
-def _tensor(value: Any) -> PteTensor:
+def _tensor(value: Any, index: int) -> PteTensor:
     kind = type(value).__name__.lower()
     if kind != "tensor":
-        return PteTensor(kind)
+        return PteTensor(kind, value=index)
     dtype = BY_EXECUTORCH.get(int(value.scalar_type))
     return PteTensor(
         kind,
@@ -209,6 +216,7 @@ def _tensor(value: Any) -> PteTensor:
         dtype.torch if dtype else value.scalar_type.name.lower(),
         value.shape_dynamism.name != "STATIC",
         tuple(value.dim_order),
+        index,
     )
 
 

@@ -1,0 +1,15 @@
+"""``etcoreml app``: from a .pte to an Apple device."""
+
+from __future__ import annotations
+
+import typer
+
+from etcoreml.cli.app_new import new
+
+commands = typer.Typer(
+    name="app",
+    help="Make Xcode projects that run a .pte, and check it on a device.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+commands.command(name="new")(new)

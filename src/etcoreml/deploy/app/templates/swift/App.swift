@@ -1,0 +1,10 @@
+import SwiftUI
+
+@main
+struct __NAME__App: App {
+  var body: some Scene {
+    WindowGroup {
+      ContentView()
+    }
+  }
+}
