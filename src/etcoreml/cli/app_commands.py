@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from etcoreml.cli.app_check import check
 from etcoreml.cli.app_new import new
 
 commands = typer.Typer(
@@ -13,3 +14,4 @@ commands = typer.Typer(
     rich_markup_mode=None,
 )
 commands.command(name="new")(new)
+commands.command(name="check")(check)

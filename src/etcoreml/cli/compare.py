@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from etcoreml.choices import Numerics, Precision
+from etcoreml.cli.model_paths import check_pte
 from etcoreml.cli.voices import libraries
 from etcoreml.errors import UsageError
 
@@ -21,7 +22,7 @@ def compare(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="What `etcoreml export` takes, or a .pte with --etrecord.",
+            help="What `etcoreml export` takes, or a .pte with --etrecord or --device-report.",
             show_default=False,
         ),
     ],
@@ -43,9 +44,12 @@ def compare(
         typer.Option(help="Compute precision of a model that is lowered.", show_default="float16"),
     ] = None,
     numerics: Annotated[
-        Numerics,
-        typer.Option(help="How it is computed here; faithful rounds as a device would."),
-    ] = "faithful",
+        Numerics | None,
+        typer.Option(
+            help="How it is computed here; faithful rounds as a device would.",
+            show_default="faithful",
+        ),
+    ] = None,
     min_snr: Annotated[
         float | None,
         typer.Option(
@@ -53,13 +57,46 @@ def compare(
             show_default="none",
         ),
     ] = None,
-    sort: Annotated[Order, typer.Option(help="Order of the rows: worst first, or as run.")] = "snr",
+    sort: Annotated[
+        Order | None,
+        typer.Option(help="Order of the rows: worst first, or as run.", show_default="snr"),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Most rows to print.", show_default="all")
     ] = None,
+    device_report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="What a check on a device wrote of a .pte (`etcoreml app check`): shows its "
+            "figures beside this machine's.",
+            show_default="none",
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Say how far each operation of MODEL and its outputs are from eager in fp32."""
+    """Say how far each operation of MODEL and its outputs are from eager in fp32.
+
+    With --device-report, say how far a device was, and how fast, beside this machine.
+    """
+    if device_report is not None:
+        others = {
+            "--etrecord": etrecord,
+            "--input": inputs,
+            "--precision": precision,
+            "--numerics": numerics,
+            "--sort": sort,
+            "--limit": limit,
+        }
+        for option, value in others.items():
+            if value is not None:
+                raise UsageError(f"{option} does not go with --device-report")
+        check_pte(Path(model))
+        from etcoreml.cli.compare_device import compare_device
+
+        if not compare_device(Path(model), device_report, min_snr, json):
+            raise typer.Exit(FAILED)
+        return
     is_pte = Path(model).suffix == ".pte"
     if is_pte:
         if etrecord is None:
@@ -82,10 +119,10 @@ def compare(
             files,
             etrecord=etrecord,
             precision=precision or "float16",
-            numerics=numerics,
+            numerics=numerics or "faithful",
         )
     from etcoreml.cli.compare_report import print_comparison
 
-    print_comparison(model, found, numerics, min_snr, sort, limit, json)
+    print_comparison(model, found, numerics or "faithful", min_snr, sort or "snr", limit, json)
     if min_snr is not None and found.worst_output_db < min_snr:
         raise typer.Exit(FAILED)
