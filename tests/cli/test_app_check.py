@@ -89,7 +89,7 @@ def test_shows_a_report_beside_this_machine(cli: Cli, net_path: Path, report: Pa
         "30.25",
         "1.50",
         "1.75",
-        "2.0",
+        "2",
         "MB",
         "61.5",
         "61.5",
