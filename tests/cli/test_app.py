@@ -30,9 +30,9 @@ def test_help_lists_every_command() -> None:
         assert f"\n  {name} " in result.stdout
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [*COMMANDS, "app new", "app check"])
 def test_every_option_is_explained(name: str) -> None:
-    result = CliRunner().invoke(app, [name, "-h"])
+    result = CliRunner().invoke(app, [*name.split(), "-h"])
     assert result.exit_code == 0
     options = [line for line in result.stdout.splitlines() if line.lstrip().startswith("-")]
     assert len(options) >= 2

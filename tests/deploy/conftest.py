@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.cli import models
+from tests.cli.conftest import cli as cli  # a fixture
 from tests.lowering import lower
 
 

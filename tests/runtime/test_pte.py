@@ -32,6 +32,10 @@ def test_operators_between_delegates() -> None:
     (method,) = parse_pte(lower(*two_islands())).methods
     assert [each.calls for each in method.delegates] == [1, 1]
     assert dict(method.operators) == {"aten::acosh.out": 1}
+    first, second = method.delegates
+    # What a delegate takes comes before what it returns.
+    assert first.arguments[0] == method.inputs[0].value
+    assert second.arguments[-1] == method.outputs[0].value
 
 
 def test_methods_and_dynamic_shapes() -> None:

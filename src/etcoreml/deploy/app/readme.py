@@ -28,6 +28,7 @@ def app_readme(app: App, source: str) -> str:
         "SHA256": app.model.sha256,
         "PLATFORM": platform.title,
         "MINIMUM": f"{platform.title} {app.minimum}",
+        "VERSION": app.minimum,
         "WHY": _why(app),
         "RELEASE": app.release.branch,
         "EXECUTORCH": app.release.executorch,
