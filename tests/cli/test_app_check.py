@@ -134,6 +134,15 @@ def test_a_report_of_another_program(cli: Cli, acosh_path: Path, report: Path) -
     assert "is of another program" in outcome.stderr
 
 
+def test_a_report_of_another_method(cli: Cli, net_path: Path, report: Path) -> None:
+    document = json.loads(report.read_text())
+    document["model"]["method"] = "backward"
+    report.write_text(json.dumps(document))
+    outcome = cli("compare", net_path, "--device-report", report)
+    assert outcome.code == 1
+    assert "found backward; expected forward" in outcome.stderr
+
+
 def test_a_damaged_report(cli: Cli, net_path: Path, report: Path) -> None:
     report.write_bytes(report.read_bytes()[:-20])
     outcome = cli("compare", net_path, "--device-report", report)

@@ -12,7 +12,7 @@ import typer
 from etcoreml.choices import Numerics
 from etcoreml.cli import render
 from etcoreml.deploy.check.report import DeviceReport, OutputDistance, read_device_report, worst
-from etcoreml.errors import DeviceReportError
+from etcoreml.errors import DeviceReportError, UsageError
 from etcoreml.units import megabytes
 
 _RUNS, _WARMUP = 10, 2
@@ -80,7 +80,17 @@ def _measured_here(model: Path, method: str) -> list[dict[str, Any]]:
     for numerics in ways:
         with render.stage(f"Running it here with {numerics} numerics", still=True):
             program = etcoreml.load(model, numerics=numerics)
-            values = method_inputs(program, model, method, (), seed=0)
+            if method not in program.methods:
+                raise DeviceReportError(
+                    f"the report is of a method that '{model}' does not have",
+                    found=method,
+                    expected=", ".join(program.methods),
+                )
+            try:
+                values = method_inputs(program, model, method, (), seed=0)
+            except UsageError as error:  # a number, or a dtype that NumPy lacks
+                render.print_note(f"not timed here, for want of random inputs: {error.what}")
+                return []
             _, load_ms = timed(partial(program.load, method), 0, 1)
             _, times = timed(partial(program.run, method, values), _WARMUP, _RUNS)
         found.append(

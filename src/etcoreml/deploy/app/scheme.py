@@ -7,13 +7,12 @@ from xml.etree import ElementTree
 from etcoreml.deploy.app.xcode import Built, XcodeProject
 
 
-def scheme(project: XcodeProject, built: Built, run: str = "Release") -> str:
+def scheme(project: XcodeProject, built: Built) -> str:
     """Return the ``.xcscheme`` that builds, runs and tests the app.
 
     Args:
         project: The project.
         built: Its objects.
-        run: Configuration that is run and tested; Release, so that times mean something.
     """
     app, tests = project.app, project.tests
     root = ElementTree.Element("Scheme", LastUpgradeVersion="1600", version="1.7")
@@ -59,7 +58,7 @@ def scheme(project: XcodeProject, built: Built, run: str = "Release") -> str:
         root,
         "LaunchAction",
         _DEBUGGER,
-        buildConfiguration=run,
+        buildConfiguration="Release",  # so that times mean something
         launchStyle="0",
         useCustomWorkingDirectory="NO",
         ignoresPersistentStateOnLaunch="NO",
