@@ -13,6 +13,9 @@ Numerics = Literal["fast", "faithful", "turbo"]
 Precision = Literal["float16", "float32"]
 """Compute precision."""
 
+ChosenPrecision = Literal["float16", "float32", "auto"]
+"""Compute precision, or fp16 with the fewest exceptions that a ratio takes."""
+
 CacheForm = Literal["io", "state"]
 """Who keeps a language model's keys and values: the caller, or Core ML."""
 

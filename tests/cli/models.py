@@ -147,3 +147,19 @@ def half() -> tuple[nn.Module, Tensor]:
 
 
 not_callable = 3
+
+
+def overflows() -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
+    """Return a network whose squares are beyond fp16 before they are scaled back."""
+
+    class Overflows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Linear(16, 16, bias=False), nn.Linear(16, 16)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            large = (self.first(x) * 3000).square()
+            return self.last(large / 3000.0**2 + x)
+
+    torch.manual_seed(0)
+    return Overflows().eval(), (torch.randn(4, 16),)

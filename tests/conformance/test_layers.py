@@ -31,7 +31,7 @@ BASE = frozenset({"atomic", "choices", "errors", "imports", "mapped", "targets",
 ALLOWED = {
     "cli": {
         *("etcoreml", "llm", "precision", "partition", "compiler", "runtime", "trace", "placement"),
-        *("report", "deploy", "mil", "blob", *BASE),
+        *("deploy", "mil", "blob", *BASE),
     },
     # Apps and checks for devices: what a .pte says of itself, and what it does here.
     "deploy": {"etcoreml", "runtime", "trace", "mil", "blob", *BASE},
@@ -88,6 +88,7 @@ WHOLE_PATH = {
     "blob/test_interop.py": "blobs against executorch's own helper",
     "deploy/test_pages.py": "the walk-through, and what is said about errors",
     "engine/test_bit_exact.py": "the rounding of fp16, op by op",
+    "engine/test_fusions.py": "what OpenVINO computes in one kernel",
     "engine/test_kernels_lstm.py": "LSTMs on stored weights, from kernel to program",
     "engine/test_networks.py": "networks through all translators",
     "engine/test_varying_shapes.py": "all families, with shapes that vary in part",

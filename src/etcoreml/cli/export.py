@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from etcoreml.choices import ComputeUnit, Precision
+from etcoreml.choices import ChosenPrecision, ComputeUnit
 from etcoreml.cli import render
 from etcoreml.cli.export_findings import Findings, check_kernels
+from etcoreml.cli.export_precision import DEFAULT_MIN_SNR, calibration_files, choose_nodes
 from etcoreml.cli.model_source import check_model, exported_program
 from etcoreml.cli.outputs import check_directory, check_writable
 from etcoreml.cli.voices import libraries, steps
@@ -44,7 +45,30 @@ def export(
             show_default="the lowest that has its ops",
         ),
     ] = None,
-    precision: Annotated[Precision, typer.Option(help="Compute precision.")] = "float16",
+    precision: Annotated[
+        ChosenPrecision,
+        typer.Option(
+            "--precision",
+            "--compute-precision",
+            help="Compute precision; auto: float16, with as few ops in float32 as --min-snr takes.",
+        ),
+    ] = "float16",
+    min_snr: Annotated[
+        float | None,
+        typer.Option(
+            help="Least signal-to-noise ratio of each output with --precision auto, in dB.",
+            show_default=f"{DEFAULT_MIN_SNR:g}",
+        ),
+    ] = None,
+    calibration: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE[,FILE]",
+            help="Inputs of one run for --precision auto, in order: .npy, .pt, .png or .jpg. "
+            "Repeatable.",
+            show_default="the model's example inputs",
+        ),
+    ] = None,
     model_type: Annotated[
         ModelType,
         typer.Option(help="What the .pte stores; compiled_model needs Xcode or ETCOREML_COMPILER."),
@@ -102,6 +126,7 @@ def export(
             f"unknown --deployment-target '{deployment_target}'", expected=", ".join(TARGET_NAMES)
         )
     check_writable(output, ".pte")
+    runs = calibration_files(precision, calibration or (), min_snr)
     if report is not None:
         check_writable(report, ".json", ".txt")
     if etrecord is not None:
@@ -114,16 +139,23 @@ def export(
             from etcoreml.partition import CoreMLPartitioner
 
             compile_specs = _compile_specs(compute_unit, deployment_target, precision, model_type)
-            partitioner = CoreMLPartitioner(
-                skip_ops_for_coreml_delegation=skip_op or None,
-                compile_specs=compile_specs,
-                take_over_mutable_buffer=take_over_mutable_buffer,
-                take_over_constant_data=take_over_constant_data,
-                lower_full_graph=lower_full_graph,
-            )
+            options: dict[str, Any] = {
+                "skip_ops_for_coreml_delegation": skip_op or None,
+                "take_over_mutable_buffer": take_over_mutable_buffer,
+                "take_over_constant_data": take_over_constant_data,
+                "lower_full_graph": lower_full_graph,
+            }
+            CoreMLPartitioner(compile_specs=compile_specs, **options)  # refuses them before work
         with render.stage(f"Exporting {model}", timings, "export"):
             program = exported_program(model)
-        findings = Findings(model, partitioner.report, report, explain, json)
+        mixed = None
+        if precision == "auto":
+            with render.stage("Choosing what is computed in float32", timings, "precision") as say:
+                ratio = DEFAULT_MIN_SNR if min_snr is None else min_snr
+                mixed = choose_nodes(program, runs, ratio, compile_specs, say, **options)
+            compile_specs.append(mixed.compile_spec())
+        partitioner = CoreMLPartitioner(compile_specs=compile_specs, **options)
+        findings = Findings(model, partitioner.report, report, explain, json, mixed)
         with findings.shown_on_failure():
             with (
                 render.stage("Lowering to Core ML", timings, "lower") as say,
@@ -142,7 +174,10 @@ def export(
 
 
 def _compile_specs(
-    compute_unit: ComputeUnit, target: str | None, precision: Precision, model_type: ModelType
+    compute_unit: ComputeUnit,
+    target: str | None,
+    precision: ChosenPrecision,
+    model_type: ModelType,
 ) -> Any:
     from etcoreml.compiler import CoreMLBackend
     from etcoreml.mil.ct import coremltools
@@ -151,7 +186,7 @@ def _compile_specs(
     return CoreMLBackend.generate_compile_specs(
         compute_unit=ct.ComputeUnit[compute_unit.upper()],
         minimum_deployment_target=None if target is None else ct.target[target],
-        compute_precision=ct.precision(precision),
+        compute_precision=ct.precision("float16" if precision == "auto" else precision),
         model_type=CoreMLBackend.MODEL_TYPE(model_type),
     )
 

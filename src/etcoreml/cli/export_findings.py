@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from etcoreml.errors import EtCoreMLError, ExportError, UsageError
 
 if TYPE_CHECKING:
     from etcoreml.partition import Decision, DelegationReport
+    from etcoreml.precision import MixedPrecision
 
 _MOST_ROWS = 20
 
@@ -49,6 +51,7 @@ class Findings:
         file: Where the report is written, if anywhere.
         explain: Whether it is printed.
         as_json: Whether standard output is a JSON document.
+        mixed: ``precision.MixedPrecision`` of an export that chose what is in fp32.
     """
 
     model: str
@@ -56,6 +59,7 @@ class Findings:
     file: Path | None
     explain: bool
     as_json: bool
+    mixed: MixedPrecision | None = None
 
     @contextlib.contextmanager
     def shown_on_failure(self) -> Iterator[None]:
@@ -100,7 +104,11 @@ class Findings:
             facts.append(("report", str(self.file)))
         facts.append(("delegated", self.report.summary()))
         facts.append(("runs on", str(self.report.target)))
+        if self.mixed is not None:
+            facts.append(("precision", _in_words(self.mixed)))
         render.print_facts(facts)
+        if self.mixed is not None and self.mixed.nodes:
+            self._print_float32()
         if self.explain:
             typer.echo()
             render.print_text("\n".join(str(self.report).splitlines()[2:]))
@@ -110,6 +118,19 @@ class Findings:
         typer.echo(f"\nNext: {run}")
         if self.report.left_out and not self.explain:
             typer.echo("      etcoreml export ... --explain, for where, why and what to change")
+
+    def _print_float32(self) -> None:
+        from etcoreml.partition.report_text import place
+
+        assert self.mixed is not None
+        rows = [
+            (each.node, each.op, place(each, short=True))
+            for each in self.report
+            if each.node in self.mixed.nodes
+        ]
+        render.print_table("Computed in float32", ("node", "op", "at"), rows[:_MOST_ROWS])
+        if len(rows) > _MOST_ROWS:
+            typer.echo(f"and {len(rows) - _MOST_ROWS} more")
 
     def _print_left_out(self) -> None:
         from etcoreml.partition.report_text import place
@@ -148,6 +169,20 @@ class Findings:
             ],
             "seconds": {name: round(value, 3) for name, value in timings.items()},
         }
+        if self.mixed is not None:
+            document["float32"] = {
+                "nodes": list(self.mixed.nodes),
+                "snr_db": self.mixed.snr_db,
+                "snr_db_float16": self.mixed.snr_db_float16,
+            }
         if self.explain:
             document["report"] = self.report.to_dict()
         return document
+
+
+def _in_words(mixed: MixedPrecision) -> str:
+    whole = f"{mixed.snr_db_float16:.1f} dB" if math.isfinite(mixed.snr_db_float16) else "overflow"
+    if not mixed.nodes:
+        return f"float16 throughout: {whole}"
+    count = f"{len(mixed.nodes)} of {mixed.delegated} nodes in float32"
+    return f"{count}: {mixed.snr_db:.1f} dB (float16 throughout: {whole})"

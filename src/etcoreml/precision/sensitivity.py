@@ -71,7 +71,6 @@ def rounded_tensors(
     return sorted(found, key=lambda each: -each.noise)
 
 
-@torch.no_grad()
 def _run(program: ExportedProgram, inputs: tuple[Any, ...]) -> Values:
     """Return the value of every node of a run in fp32."""
     values = _given(program, inputs)
@@ -98,7 +97,8 @@ def _given(program: ExportedProgram, inputs: tuple[Any, ...]) -> Values:
 
 def _call(node: Node, values: Mapping[Node, Any]) -> Any:
     args, kwargs = (map_arg(each, values.__getitem__) for each in (node.args, node.kwargs))
-    return node.target(*args, **kwargs)  # type: ignore[operator] # a function, as op says
+    with torch.no_grad():
+        return node.target(*args, **kwargs)
 
 
 def _is_float(value: Any) -> bool:
@@ -152,7 +152,6 @@ def _same(one: Any, other: Any) -> bool:
     )
 
 
-@torch.no_grad()
 def _noise(program: ExportedProgram, values: Values, node: Node) -> float:
     """Return the noise that rounding one tensor puts into the outputs."""
     if not _is_float(values[node]):
