@@ -33,8 +33,8 @@ ALLOWED = {
         *("etcoreml", "llm", "precision", "partition", "compiler", "runtime", "trace", "placement"),
         *("deploy", "mil", "blob", *BASE),
     },
-    # Apps and checks for devices: what a .pte says of itself, and what it does here.
-    "deploy": {"etcoreml", "runtime", "trace", "mil", "blob", *BASE},
+    # Takes programs apart, makes some of Core ML models, and writes what an app needs.
+    "deploy": {"etcoreml", "runtime", "engine", "mil", "blob", *BASE, *GENERATED},
     # Lowers a decoder of its own, and runs it.
     "llm": {"partition", "compiler", "runtime", "mil", *BASE},
     # Lowers and runs a program with one choice after the other.

@@ -13,6 +13,7 @@ from etcoreml.cli.app_commands import commands as app_commands
 from etcoreml.cli.compare import compare
 from etcoreml.cli.export import export
 from etcoreml.cli.export_llm import export_llm
+from etcoreml.cli.extract import extract
 from etcoreml.cli.generate import generate
 from etcoreml.cli.inspect import inspect
 from etcoreml.cli.inspector import inspector
@@ -67,6 +68,7 @@ app.command(name="inspector")(inspector)
 app.command(name="targets")(targets)
 app.command(name="export-llm")(export_llm)
 app.command(name="generate")(generate)
+app.command(name="extract")(extract)
 app.add_typer(app_commands)
 
 

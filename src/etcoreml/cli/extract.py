@@ -1,0 +1,101 @@
+"""``etcoreml extract``: the Core ML models of a .pte as files of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from etcoreml.cli import render
+from etcoreml.errors import EtCoreMLError, UsageError
+from etcoreml.imports import quiet_imports
+
+if TYPE_CHECKING:
+    from etcoreml.deploy.extract import EmbeddedModel
+
+
+def extract(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.pte", help="A .pte.", show_default=False)],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="DIR",
+            help="Where to put the models; made if it is not there.",
+            show_default=False,
+        ),
+    ],
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace what has the same names there.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Write the .mlpackage or .mlmodelc of every Core ML delegate, for Xcode and its tools.
+
+    A model that several methods share is written once, with all of its functions. `models.json`
+    beside them says which method calls which function, with which inputs and outputs.
+    """
+    data = read_program(model, "extract from")
+    if not output.parent.is_dir():
+        raise UsageError(f"cannot write '{output}': there is no directory '{output.parent}'")
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"cannot write '{output}': it is a file", expected="a directory")
+    from etcoreml.deploy.extract import check_free, embedded_models, write_models
+
+    if not force:
+        check_free(output)
+    with render.stage("Loading executorch"), quiet_imports():
+        import executorch.exir._serialize._program  # noqa: F401
+
+        from etcoreml.runtime.pte import parse_pte
+    try:
+        models = embedded_models(parse_pte(data))
+    except EtCoreMLError as error:
+        error.what = f"'{model}': {error.what}"
+        raise
+    with render.stage(f"Writing {len(models)} model{'s' if len(models) > 1 else ''}"):
+        index = write_models(models, output, force=force)
+    document = _document(model, output, models)
+    if json:
+        render.print_json(document)
+    else:
+        _print(document, index)
+
+
+def read_program(model: Path, verb: str) -> bytes:
+    """Read a .pte.
+
+    Raises:
+        UsageError: It is of another kind, or cannot be read.
+    """
+    if model.suffix != ".pte":
+        raise UsageError(
+            f"cannot {verb} '{model}'", found=model.suffix or "no suffix", expected="a .pte"
+        )
+    try:
+        return model.read_bytes()
+    except FileNotFoundError as error:
+        raise UsageError(f"there is no file '{model}'") from error
+    except OSError as error:
+        raise UsageError(f"cannot read '{model}': {error.strerror}") from error
+
+
+def _document(model: Path, output: Path, models: tuple[EmbeddedModel, ...]) -> dict[str, Any]:
+    entries = [each.to_json() for each in models]
+    for entry in entries:
+        entry["path"] = str(output / entry["path"])
+    return {"program": str(model), "models": entries}
+
+
+def _print(document: dict[str, Any], index: Path) -> None:
+    for entry in document["models"]:
+        typer.echo(f"{entry['path']}  {render.megabytes(entry['nbytes'])}")
+        for use in entry["delegates"]:
+            function = f", function {use['function']}" if use["function"] else ""
+            inputs, outputs = (", ".join(use[key]) or "none" for key in ("inputs", "outputs"))
+            typer.echo(
+                f"  {use['method']}, delegate {use['delegate']}{function}: {inputs} -> {outputs}"
+            )
+    typer.echo(f"{index}")
