@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from etcoreml import MLModel
+from etcoreml.deploy.wrap import wrap_model
+from tests.lowering import Runtime
 from tests.models.basic_pitch import CannotFetchError, fetch
 
 # Outputs of the package and of the twin, whose names no conversion kept: notes and onsets have the
@@ -67,6 +70,21 @@ def test_it_agrees_with_its_twin(model: MLModel, twin: Any, audio: Any) -> None:
     for ours, theirs in TWIN.items():
         # Two engines in fp32, measured at 1.3e-6; the project promises 1e-2.
         np.testing.assert_allclose(found[ours], expected[theirs], rtol=0, atol=1e-4)
+
+
+def test_as_a_pte_it_agrees_with_its_twin(folder: Path, twin: Any) -> None:
+    """Wrapped, and run by the stock ExecuTorch runtime; the package leaves output sizes open."""
+    wrapped = wrap_model(folder / "nmp.mlpackage")
+    (method,) = wrapped.methods
+    program = Runtime.get().load_program(wrapped.pte)
+    audio = _chord()
+    found = program.load_method("forward").execute([torch.from_numpy(audio)])
+    (name,) = (each.name for each in twin.get_inputs())
+    for slot, ours in zip(method.outputs, found, strict=True):
+        (theirs,) = twin.run([TWIN[slot.name]], {name: audio})
+        assert tuple(ours.shape) == slot.shape == theirs.shape
+        # As above.
+        np.testing.assert_allclose(ours.numpy(), theirs, rtol=0, atol=1e-4)
 
 
 def test_a_chord_is_heard(model: MLModel) -> None:

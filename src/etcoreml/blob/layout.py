@@ -6,6 +6,7 @@ each child is filed under its own name, and its depth is bounded. Reader and wri
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import uuid
@@ -231,6 +232,15 @@ class Directory:
                 key=lambda item: item[0],
                 reverse=True,
             )
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the paths, sizes and contents of all files, in hexadecimal."""
+        digest = hashlib.sha256()
+        for path, file in sorted(self.walk(), key=lambda each: each[0]):
+            digest.update(f"{path}\0{file.nbytes}\0".encode())
+            for chunk in file.chunks():
+                digest.update(chunk)
+        return digest.hexdigest()
 
     def extract(self, destination: Path) -> None:
         """Write the tree to disk, so that ``destination`` becomes this directory.

@@ -22,6 +22,7 @@ from etcoreml.cli.profile import profile
 from etcoreml.cli.render import print_error
 from etcoreml.cli.run import run as run_model
 from etcoreml.cli.targets import targets
+from etcoreml.cli.wrap import wrap
 from etcoreml.errors import EtCoreMLError
 
 app = typer.Typer(
@@ -69,6 +70,7 @@ app.command(name="targets")(targets)
 app.command(name="export-llm")(export_llm)
 app.command(name="generate")(generate)
 app.command(name="extract")(extract)
+app.command(name="wrap")(wrap)
 app.add_typer(app_commands)
 
 

@@ -11,14 +11,13 @@ Source of the format: executorch 1.5.1 ``backends/apple/coreml/runtime`` (what i
 
 from __future__ import annotations
 
-import hashlib
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from etcoreml.blob import Directory, File
+from etcoreml.blob import Directory
 from etcoreml.compiler.mil_model import BUILD_PREFIX, MilModel
 from etcoreml.mil.ct import coremltools
 
@@ -130,7 +129,7 @@ def with_compiled(package: Package, model: Directory) -> Package:
         model: The folder of the compiled model; its files must outlive the result.
     """
     tree = Directory.from_mapping(COMPILED_NAME, model.children)
-    identifier = f"executorch_{_digest(tree.walk())}"
+    identifier = f"executorch_{tree.digest()}"
     metadata = json.loads(bytes(package.directory.read(METADATA_NAME)))
     children = {
         **package.directory.children,
@@ -251,7 +250,7 @@ def _package(model: MilModel, metadata: Mapping[str, Any], debug_info: DebugInfo
         },
     }
     tree = Directory.from_mapping(MODEL_NAME, files)
-    identifier = f"executorch_{_digest(tree.walk())}"
+    identifier = f"executorch_{tree.digest()}"
     files = {
         MODEL_NAME: tree,
         METADATA_NAME: encode_json({"identifier": identifier, **metadata}),
@@ -300,13 +299,3 @@ def _manifest() -> bytes:
 def encode_json(value: object) -> bytes:
     """Return JSON that depends on the value alone, as the files of a package have it."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False).encode("utf-8")
-
-
-def _digest(files: Iterable[tuple[str, File]]) -> str:
-    """Return the SHA-256 of paths, sizes and contents, in hexadecimal."""
-    digest = hashlib.sha256()
-    for path, file in sorted(files, key=lambda each: each[0]):
-        digest.update(f"{path}\0{file.nbytes}\0".encode())
-        for chunk in file.chunks():
-            digest.update(chunk)
-    return digest.hexdigest()
