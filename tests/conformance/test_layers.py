@@ -34,7 +34,7 @@ ALLOWED = {
         *("deploy", "mil", "blob", *BASE),
     },
     # Takes programs apart, makes some of Core ML models, and writes what an app needs.
-    "deploy": {"etcoreml", "runtime", "engine", "mil", "blob", *BASE, *GENERATED},
+    "deploy": {"etcoreml", "runtime", "trace", "engine", "mil", "blob", *BASE, *GENERATED},
     # Lowers a decoder of its own, and runs it.
     "llm": {"partition", "compiler", "runtime", "mil", *BASE},
     # Lowers and runs a program with one choice after the other.

@@ -10,6 +10,7 @@ import typer
 
 import etcoreml
 from etcoreml.cli.app_commands import commands as app_commands
+from etcoreml.cli.bundle import bundle
 from etcoreml.cli.compare import compare
 from etcoreml.cli.doctor import doctor
 from etcoreml.cli.export import export
@@ -72,6 +73,7 @@ app.command(name="export-llm")(export_llm)
 app.command(name="generate")(generate)
 app.command(name="extract")(extract)
 app.command(name="wrap")(wrap)
+app.command(name="bundle")(bundle)
 app.command(name="doctor")(doctor)
 app.add_typer(app_commands)
 

@@ -298,10 +298,10 @@ def _check_input(what: str, value: Any, info: PteTensor) -> Any:
     )
     if not fits:
         raise ShapeError(f"{what} has the wrong shape", found=shape, expected=info)
-    return _in_memory_order(value, info.dim_order)
+    return in_memory_order(value, info.dim_order)
 
 
-def _in_memory_order(value: torch.Tensor, dim_order: tuple[int, ...]) -> torch.Tensor:
+def in_memory_order(value: torch.Tensor, dim_order: tuple[int, ...]) -> torch.Tensor:
     """Lay the elements out as the program was planned: the runtime copies bytes unseen."""
     if dim_order == (0, 2, 3, 1):
         return value.contiguous(memory_format=torch.channels_last)
