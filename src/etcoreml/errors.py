@@ -19,6 +19,7 @@
     - DeploymentTargetError       an op needs a newer deployment target (also a ValueError)
     - BackendConflictError        another class named CoreMLBackend would be used instead of ours
   + CompilerError                 Apple's compiler is missing, failed, or made another model
+  + FrameworkError                ExecuTorch's frameworks cannot be built, or were not
   + BlobError                     the delegate blob breaks a rule of docs/blob-format.md
     - BlobFooterError, BlobMetadataSizeError, BlobSchemaError, BlobRegionError, BlobOverlapError,
       BlobIndexError, BlobCycleError, BlobNameError, BlobEmptyFileError, BlobPathError,
@@ -179,6 +180,10 @@ class BackendConflictError(LowerError):
 
 class CompilerError(EtCoreMLError):
     """Apple's compiler is missing or failed, or what it made is not the model it was given."""
+
+
+class FrameworkError(EtCoreMLError):
+    """ExecuTorch's frameworks for Apple systems cannot be built, or did not come out."""
 
 
 class BlobError(EtCoreMLError):

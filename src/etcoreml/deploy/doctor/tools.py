@@ -137,7 +137,7 @@ def _own_compiler(given: str) -> Check:
 def _mac(macos: str, run: Run) -> list[Check]:
     return [
         _system(macos),
-        _xcode(run),
+        check_xcode(run, APPLE, needed=False),
         _found(run, "coremlcompiler", "compiles models ahead of time"),
         _found(run, "devicectl", "runs on a device from the command line"),
     ]
@@ -154,7 +154,14 @@ def _system(macos: str) -> Check:
     return Check(APPLE, "macOS", Status.OK, found, needed=False)
 
 
-def _xcode(run: Run) -> Check:
+def check_xcode(run: Run, group: str, *, needed: bool = True) -> Check:
+    """Look at Xcode.
+
+    Args:
+        run: How to run a command.
+        group: Heading of the check.
+        needed: Whether what is asked for needs it.
+    """
     said = run(["xcodebuild", "-version"])
     version = None if said is None else re.search(r"Xcode (\d+)\S*", said)
     wanted = f"Xcode {_LEAST_XCODE} or later"
@@ -165,11 +172,11 @@ def _xcode(run: Run) -> Check:
             "Install Xcode from the App Store, then: "
             "sudo xcode-select -s /Applications/Xcode.app/Contents/Developer"
         )
-        return Check(APPLE, "Xcode", Status.MISSING, found, wanted, remedy, needed=False)
+        return Check(group, "Xcode", Status.MISSING, found, wanted, remedy, needed)
     if int(version[1]) < _LEAST_XCODE:
         remedy = "Update Xcode in the App Store"
-        return Check(APPLE, "Xcode", Status.TOO_OLD, version[0], wanted, remedy, needed=False)
-    return Check(APPLE, "Xcode", Status.OK, version[0], needed=False)
+        return Check(group, "Xcode", Status.TOO_OLD, version[0], wanted, remedy, needed)
+    return Check(group, "Xcode", Status.OK, version[0], needed=needed)
 
 
 def _found(run: Run, tool: str, what: str) -> Check:
