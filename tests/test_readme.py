@@ -18,7 +18,11 @@ PAGES = [
     "CONTRIBUTING.md",
     "docs/architecture.md",
     "docs/blob-format.md",
+    "docs/bundled-programs.md",
     "docs/delegation-report.md",
+    "docs/doctor.md",
+    "docs/extract-and-wrap.md",
+    "docs/frameworks.md",
     "docs/language-models.md",
     "docs/ml-model.md",
     "docs/ops.md",
@@ -73,6 +77,33 @@ def test_examples_of_the_delegation_report_run(
         printed = done.stdout or done.stderr[done.stderr.index("error: ") :]
         # The size of the file is not this page's to say.
         assert re.sub(r"pte \(.*\)", "pte", printed) == re.sub(r"pte \(.*\)", "pte", expected)
+
+
+def test_examples_of_extracting_wrapping_and_bundling_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    pages = ["extract-and-wrap.md", "bundled-programs.md"]
+    text = "".join((ROOT / "docs" / page).read_text() for page in pages)
+    (model,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "my_model.py").write_text(model)
+    (export,) = re.findall(r"`etcoreml (export [^`]*)`", text)
+    sessions = re.findall(r"```\n\$ etcoreml (.*?)\n(.*?)```", text, re.DOTALL)
+    assert len(sessions) == 3
+
+    def printed_by(command: str) -> str:
+        capsys.readouterr()
+        app(command.split(), standalone_mode=False)
+        return capsys.readouterr().out
+
+    def comparable(printed: str) -> str:
+        # The size of a file is not a page's to say; the rows of tables end in blanks.
+        return re.sub(r"[\d.]+ kB", "kB", re.sub(r" +$", "", printed, flags=re.MULTILINE))
+
+    printed_by(export)
+    for command, shown in sessions:
+        assert comparable(printed_by(command)) == comparable(shown)
 
 
 @pytest.mark.parametrize("page", PAGES)
