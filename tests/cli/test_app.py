@@ -17,7 +17,7 @@ from tests.runtime.processes import run_python
 
 COMMANDS = (
     *("export", "export-llm", "generate", "run", "inspect", "targets"),
-    *("profile", "compare", "plan", "inspector"),
+    *("profile", "compare", "plan", "inspector", "extract", "wrap", "bundle", "doctor"),
 )
 
 

@@ -57,6 +57,30 @@ def test_extract_then_wrap_gives_the_same_outputs(precision: str, tmp_path: Path
     assert wrapped.identifier == model.identifier
 
 
+class _Gather(nn.Module):
+    def forward(self, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        return (x @ x.T)[index], index + 1
+
+
+def test_dtypes_are_the_models(tmp_path: Path) -> None:
+    """What a lowering converts on the way, int64 and float32, is exchanged as the model has it."""
+    options = specs("float16", minimum_deployment_target=coremltools().target.iOS18)
+    x, index = torch.randn(4, 4), torch.tensor([2, 0])
+    original = lower(_Gather(), (x, index), partitioner=CoreMLPartitioner(compile_specs=options))
+    before, between = stock(original, "forward", x, index)
+    pte = wrap_model(taken_apart(original, tmp_path)).pte
+    (method,) = parse_pte(pte).methods
+    assert [each.dtype for each in (*method.inputs, *method.outputs)] == [
+        "float32",
+        "int32",
+        "float16",
+        "int32",
+    ]
+    after, other = stock(pte, "forward", x, index.int())
+    assert torch.equal(after.float(), before)
+    assert torch.equal(other.long(), between)
+
+
 def test_methods_that_share_a_model(tmp_path: Path) -> None:
     from etcoreml.compiler import MULTIMETHOD_WEIGHT_SHARING_STRATEGY as STRATEGY
 

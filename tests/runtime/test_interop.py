@@ -14,6 +14,8 @@ import torch
 
 import etcoreml
 from etcoreml.blob import is_reference, read_reference
+from etcoreml.deploy.extract import embedded_models, write_models
+from etcoreml.deploy.wrap import wrap_model
 from etcoreml.runtime.pte import parse_pte
 from tests.lowering import snr_db
 from tests.networks import ZOO
@@ -69,3 +71,18 @@ def test_two_methods_share_one_stored_model(upstream: Path) -> None:
             with torch.inference_mode():
                 expected = module(*inputs[name])
             assert snr_db(program.run(name, inputs[name])[0], expected) >= 100
+
+
+@pytest.mark.parametrize("name", ["resnet18.float16", "two_methods"])
+def test_extracted_and_wrapped_it_is_the_same(upstream: Path, name: str, tmp_path: Path) -> None:
+    """Oracle: the program that upstream wrote, in the stock runtime."""
+    original = parse_pte((upstream / f"{name}.pte").read_bytes())
+    (model,) = embedded_models(original)
+    write_models([model], tmp_path)
+    wrapped = etcoreml.load(wrap_model(tmp_path / model.name).pte)
+    program = etcoreml.load(upstream / f"{name}.pte")
+    assert set(wrapped.methods) == set(program.methods)
+    for method, info in program.methods.items():
+        inputs = [torch.randn(each.shape) for each in info.inputs]
+        (expected,), (found,) = (each.run(method, inputs) for each in (program, wrapped))
+        assert torch.equal(found, expected)

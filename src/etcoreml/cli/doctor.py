@@ -23,7 +23,7 @@ _WIDTH = 11
 def doctor(
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Say what this machine has of what etcoreml needs, and the command that mends the rest.
+    """Say what is missing or broken here, and the command that mends it.
 
     Looks at Python and its packages, the native bridge, the engine's devices, the compiler, and
     on a Mac at Xcode and its tools. Exit code 1 if something that is needed is not ok.

@@ -210,10 +210,13 @@ def verify_bundle(
         atol: Absolute tolerance of it.
 
     Raises:
-        ProgramError: It is not a bundled program, it is damaged, or a case does not run.
+        ProgramError: It is not a bundled program, it is damaged or without cases, or a case does
+            not run.
         EtCoreMLError: Whatever else a delegate raised.
     """
     bundle = read_bundle(data, name)
+    if not bundle.cases:
+        raise ProgramError(f"{name} holds no test case")
     program = load(bundle.pte, numerics=numerics)
     verdicts, seen = [], dict.fromkeys(program.methods, 0)
     for each in bundle.cases:
