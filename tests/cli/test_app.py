@@ -30,7 +30,7 @@ def test_help_lists_every_command() -> None:
         assert f"\n  {name} " in result.stdout
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, "app new", "app check"])
+@pytest.mark.parametrize("name", [*COMMANDS, "app new", "app check", "app frameworks"])
 def test_every_option_is_explained(name: str) -> None:
     result = CliRunner().invoke(app, [*name.split(), "-h"])
     assert result.exit_code == 0

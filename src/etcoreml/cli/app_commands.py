@@ -6,6 +6,7 @@ import typer
 
 from etcoreml.cli.app_check import check
 from etcoreml.cli.app_new import new
+from etcoreml.cli.frameworks import frameworks
 
 commands = typer.Typer(
     name="app",
@@ -15,3 +16,4 @@ commands = typer.Typer(
 )
 commands.command(name="new")(new)
 commands.command(name="check")(check)
+commands.command(name="frameworks")(frameworks)
