@@ -20,13 +20,16 @@ PAGES = [
     "docs/blob-format.md",
     "docs/bundled-programs.md",
     "docs/delegation-report.md",
+    "docs/deployment.md",
     "docs/doctor.md",
     "docs/extract-and-wrap.md",
     "docs/frameworks.md",
     "docs/language-models.md",
     "docs/ml-model.md",
     "docs/ops.md",
+    "docs/placement.md",
     "docs/quantisation.md",
+    "docs/troubleshooting.md",
 ]
 
 
@@ -116,10 +119,11 @@ def test_links_lead_somewhere(page: str) -> None:
 
 def test_commands_and_options_exist() -> None:
     commands = re.findall(
-        r"`etcoreml ([\w-]+)(?! \.\.\.$)([^`]*)`", (ROOT / "README.md").read_text()
+        r"`etcoreml (app [\w-]+|[\w-]+)(?! \.\.\.$)([^`]*)`", (ROOT / "README.md").read_text()
     )
     assert commands
     for command, rest in commands:
-        shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output
+        words = [*command.split(), "--help"]
+        shown = CliRunner().invoke(app, words, env={"COLUMNS": "200"}).output
         for option in re.findall(r"--[a-z-]+", rest):
             assert option in shown, f"{command} {option}"
