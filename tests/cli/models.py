@@ -149,10 +149,10 @@ def half() -> tuple[nn.Module, Tensor]:
 not_callable = 3
 
 
-def overflows() -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
+def large_squares() -> Built:
     """Return a network whose squares are beyond fp16 before they are scaled back."""
 
-    class Overflows(nn.Module):
+    class LargeSquares(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.first, self.last = nn.Linear(16, 16, bias=False), nn.Linear(16, 16)
@@ -162,4 +162,4 @@ def overflows() -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
             return self.last(large / 3000.0**2 + x)
 
     torch.manual_seed(0)
-    return Overflows().eval(), (torch.randn(4, 16),)
+    return LargeSquares().eval(), (torch.randn(4, 16),)

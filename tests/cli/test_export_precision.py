@@ -15,19 +15,19 @@ from tests.cli.conftest import Cli
 from tests.cli.test_export import method, specs
 from tests.lowering import snr_db
 
-OVERFLOWS = "tests.cli.models:overflows"
+SQUARES = "tests.cli.models:large_squares"
 
 
 def test_what_overflows_is_kept_in_float32(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "model.pte"
-    outcome = cli("export", OVERFLOWS, "--precision", "auto", "--min-snr", "55", "-o", str(path))
+    outcome = cli("export", SQUARES, "--precision", "auto", "--min-snr", "55", "-o", str(path))
     assert outcome.code == 0
     assert "nodes in float32" in outcome.stdout
     assert "(float16 throughout: overflow)" in outcome.stdout
     assert "Computed in float32" in outcome.stdout
     assert "aten_square_default" in json.loads(specs(path)["float32_nodes"])
     assert specs(path)["model_compute_precision"] == "float16"
-    module, inputs = models.overflows()
+    module, inputs = models.large_squares()
     with torch.no_grad():
         (found,) = etcoreml.load(path, numerics="faithful").forward(*inputs)
         assert snr_db(found, module(*inputs)) >= 55
@@ -37,7 +37,7 @@ def test_calibration_files_as_json(cli: Cli, tmp_path: Path) -> None:
     path, small = tmp_path / "model.pte", tmp_path / "small.npy"
     np.save(small, np.full((4, 16), 1e-3, np.float32))
     arguments = ("--compute-precision", "auto", "--calibration", str(small), "--min-snr", "30")
-    outcome = cli("export", OVERFLOWS, *arguments, "-o", str(path), "--json")
+    outcome = cli("export", SQUARES, *arguments, "-o", str(path), "--json")
     found = json.loads(outcome.stdout)["float32"]
     assert found["nodes"] == []
     assert found["snr_db"] == found["snr_db_float16"] >= 30
@@ -58,7 +58,7 @@ def test_refusals(
     arguments: tuple[str, ...], message: str, code: int, cli: Cli, tmp_path: Path
 ) -> None:
     path = tmp_path / "model.pte"
-    outcome = cli("export", OVERFLOWS, *arguments, "-o", str(path))
+    outcome = cli("export", SQUARES, *arguments, "-o", str(path))
     assert outcome.code == code
     assert message in outcome.stderr
     assert not path.exists()

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from etcoreml.errors import CompileSpecError, PrecisionError
 from etcoreml.precision import MixedPrecision, choose
+from tests import networks
 from tests.call import Call
 from tests.lowering import CoreMLPartitioner, Runtime, lower, snr_db, specs
 
@@ -96,6 +97,13 @@ def test_a_network_that_needs_none() -> None:
     assert choice.nodes == ()
     assert choice.snr_db == choice.snr_db_float16 >= 40
     assert choice.lowerings == 1
+
+
+def test_efficientnet_needs_none_for_40_db() -> None:
+    module, inputs = networks.efficientnet_lite0()
+    choice = choose(torch.export.export(module, inputs), [inputs], min_snr_db=40)
+    assert choice.nodes == ()
+    assert choice.snr_db >= 40
 
 
 def test_the_worst_of_several_inputs_decides() -> None:
