@@ -31,10 +31,12 @@ BASE = frozenset({"atomic", "choices", "errors", "imports", "mapped", "targets",
 ALLOWED = {
     "cli": {
         *("etcoreml", "llm", "precision", "partition", "compiler", "runtime", "trace", "placement"),
-        *("deploy", "mil", "blob", *BASE),
+        *("report", "deploy", "mil", "blob", *BASE),
     },
     # Takes programs apart, makes some of Core ML models, and writes what an app needs.
     "deploy": {"etcoreml", "runtime", "trace", "engine", "mil", "blob", *BASE, *GENERATED},
+    # Everything known of a model in one document, and as a page.
+    "report": {"partition", "runtime", "trace", "mil", *BASE},
     # Lowers a decoder of its own, and runs it.
     "llm": {"partition", "compiler", "runtime", "mil", *BASE},
     # Lowers and runs a program with one choice after the other.

@@ -22,6 +22,7 @@ from etcoreml.cli.inspector import inspector
 from etcoreml.cli.plan import plan
 from etcoreml.cli.profile import profile
 from etcoreml.cli.render import print_error
+from etcoreml.cli.report import report
 from etcoreml.cli.run import run as run_model
 from etcoreml.cli.targets import targets
 from etcoreml.cli.wrap import wrap
@@ -67,6 +68,7 @@ app.command(name="inspect")(inspect)
 app.command(name="compare")(compare)
 app.command(name="profile")(profile)
 app.command(name="plan")(plan)
+app.command(name="report")(report)
 app.command(name="inspector")(inspector)
 app.command(name="targets")(targets)
 app.command(name="export-llm")(export_llm)

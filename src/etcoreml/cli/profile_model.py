@@ -52,7 +52,8 @@ def profile_model(
     if not isinstance(opened, MilProgram):
         raise UsageError(f"'{path}' is a pipeline", hint="Profile its models one by one.")
     chosen = opened.function(function)
-    with render.stage(f"Compiling {path.name}"):
+    seconds: dict[str, float] = {}
+    with render.stage(f"Compiling {path.name}", seconds, "load_s"):
         traced = TracedFunction(
             opened, chosen, compute_unit=compute_unit, numerics=numerics, threads=threads
         )
@@ -88,7 +89,7 @@ def profile_model(
         tuple(operations),
         whole,
         tuple(times[UNATTRIBUTED]),
-        {"function": chosen.name, "runs_on": f"{where}: not run on Core ML"},
+        {"function": chosen.name, "runs_on": f"{where}: not run on Core ML", **seconds},
     )
 
 

@@ -29,7 +29,8 @@ def profile_program(
     warmup: int,
     iterations: int,
     seed: int,
-    etdump: Path | None,
+    etdump: Path | None = None,
+    values: Sequence[Any] | None = None,
 ) -> Profile:
     """Profile a method.
 
@@ -43,6 +44,7 @@ def profile_program(
         iterations: Measured runs.
         seed: Of random inputs.
         etdump: Where to write the ETDump, that of the warm-up included.
+        values: The inputs themselves, instead of files.
 
     Raises:
         UsageError: There is no such method, or an input cannot be read.
@@ -61,8 +63,10 @@ def profile_program(
 
             start_threads()
         program = etcoreml.load(pte, compute_unit=compute_unit, enable_etdump=True)
-        values = method_inputs(program, model, method, paths, seed=seed)
-        with render.stage(f"Compiling {pte.name}"):
+        if values is None or method not in program.methods:
+            values = method_inputs(program, model, method, paths, seed=seed)
+        seconds: dict[str, float] = {}
+        with render.stage(f"Compiling {pte.name}", seconds, "load_s"):
             program.load(method)
         with render.stage(f"Running it {warmup + iterations} times", still=True):
             for _ in range(warmup + iterations):
@@ -80,7 +84,7 @@ def profile_program(
         tuple(operations),
         times[WHOLE],
         times.get(UNATTRIBUTED, (0.0,)),
-        {"method": method, "runs_on": where()},
+        {"method": method, "runs_on": where(), **seconds},
     )
 
 

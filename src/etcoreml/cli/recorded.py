@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from etcoreml.atomic import write_atomic
 from etcoreml.choices import Precision
 from etcoreml.cli import render
 from etcoreml.mil.program import Function
 
+if TYPE_CHECKING:
+    from etcoreml.partition import DelegationReport
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A lowered model.
+
+    Attributes:
+        pte: The program.
+        etrecord: Its ETRecord, with the example inputs.
+        report: What became of each node.
+    """
+
+    pte: Path
+    etrecord: Path
+    report: DelegationReport
+
 
 def lowered_with_record(
     model: str, folder: Path, precision: Precision = "float16"
 ) -> tuple[Path, Path]:
-    """Lower a model; returns the .pte and the ETRecord.
+    """Lower a model; returns the .pte and the ETRecord. As `recorded`."""
+    found = recorded(model, folder, precision)
+    return found.pte, found.etrecord
+
+
+def recorded(model: str, folder: Path, precision: Precision = "float16") -> Recorded:
+    """Lower a model.
 
     Args:
         model: What ``etcoreml export`` takes.
@@ -39,12 +65,13 @@ def lowered_with_record(
     with render.stage(f"Exporting {model}"):
         program = exported_program(model)
     with render.stage("Lowering to Core ML"):
-        lowered = lower(model, program, CoreMLPartitioner(compile_specs=specs), records=True)
+        partitioner = CoreMLPartitioner(compile_specs=specs)
+        lowered = lower(model, program, partitioner, records=True)
         write, record = serialised(model, lowered)
         pte, etrecord = folder / "model.pte", folder / "model.etrecord"
         write_atomic(pte, write)
         write_record(record, program, etrecord)
-    return pte, etrecord
+    return Recorded(pte, etrecord, partitioner.report)
 
 
 def core_ml_functions(pte: Path, method: str | None = None) -> list[Function]:

@@ -24,7 +24,12 @@ _WIDTH_OF_A_FILE = 10_000
 
 def print_json(document: Any) -> None:
     """Print a document as JSON, and nothing else; numbers that JSON lacks become null."""
-    typer.echo(json.dumps(_finite(document), indent=2, allow_nan=False))
+    typer.echo(json_text(document), nl=False)
+
+
+def json_text(document: Any) -> str:
+    """Return what `print_json` prints."""
+    return json.dumps(_finite(document), indent=2, allow_nan=False) + "\n"
 
 
 def _finite(value: Any) -> Any:

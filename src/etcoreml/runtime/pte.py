@@ -63,6 +63,25 @@ class PteDelegate:
 
 
 @dataclass(frozen=True)
+class PteCall:
+    """One call of a method's plan, in order of execution.
+
+    Attributes:
+        operator: Of a kernel, e.g. ``aten::add.out``; None for a delegate.
+        delegate: Index of a delegate; None for a kernel.
+        reads: Numbers of the values it reads.
+        writes: Numbers of the values it writes.
+        arguments: Numbers of its arguments as they stand: of a delegate, inputs and outputs.
+    """
+
+    operator: str | None
+    delegate: int | None
+    reads: tuple[int, ...]
+    writes: tuple[int, ...]
+    arguments: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class MethodInfo:
     """The signature of a method."""
 
@@ -73,10 +92,19 @@ class MethodInfo:
 
 @dataclass(frozen=True)
 class PteMethod(MethodInfo):
-    """One method. ``operators`` counts the kernel calls outside delegates by name."""
+    """One method.
+
+    Attributes:
+        delegates: Its delegates.
+        operators: Kernel calls outside delegates, counted by name.
+        calls: Of kernels and delegates, in order.
+        input_values: The numbers of the inputs, as ``PteCall.reads`` has them.
+    """
 
     delegates: tuple[PteDelegate, ...]
     operators: Mapping[str, int]
+    calls: tuple[PteCall, ...]
+    input_values: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -166,19 +194,9 @@ def parse_pte(data: bytes) -> PteProgram:
 
 
 def _method(plan: Any, program: Any) -> PteMethod:
-    calls: Counter[int] = Counter()
-    passed: dict[int, tuple[int, ...]] = {}
-    operators: Counter[str] = Counter()
-    for chain in plan.chains:
-        for instruction in chain.instructions:
-            arguments = instruction.instr_args
-            kind = type(arguments).__name__
-            if kind == "DelegateCall":
-                calls[arguments.delegate_index] += 1
-                passed.setdefault(arguments.delegate_index, tuple(arguments.args))
-            elif kind == "KernelCall":
-                operator = plan.operators[arguments.op_index]
-                operators[".".join(filter(None, (operator.name, operator.overload)))] += 1
+    made = _calls(plan)
+    calls = Counter(each.delegate for each in made)
+    passed = {each.delegate: each.arguments for each in reversed(made)}  # of the first call
     delegates = tuple(
         PteDelegate(
             delegate.id,
@@ -193,8 +211,53 @@ def _method(plan: Any, program: Any) -> PteMethod:
         plan.name,
         *_signature(plan),
         delegates,
-        MappingProxyType(dict(operators)),
+        MappingProxyType(dict(Counter(each.operator for each in made if each.operator))),
+        made,
+        tuple(plan.inputs),
     )
+
+
+def _calls(plan: Any) -> tuple[PteCall, ...]:
+    """Return the calls; a value is read by one that comes after the one that wrote it.
+
+    Arguments of a kernel end with what it writes, which is named a second time as its result; those
+    of a delegate are its inputs and its outputs, and only the latter are new.
+    """
+    found = []
+    written = set(plan.inputs)
+    for chain in plan.chains:
+        for instruction in chain.instructions:
+            arguments = instruction.instr_args
+            kind = type(arguments).__name__
+            if kind not in ("KernelCall", "DelegateCall"):
+                continue
+            values = [each for value in arguments.args for each in _values(plan, value)]
+            if kind == "KernelCall":
+                operator = plan.operators[arguments.op_index]
+                name = ".".join(filter(None, (operator.name, operator.overload)))
+                writes = dict.fromkeys(_values(plan, arguments.args[-1]) if arguments.args else ())
+            else:
+                name = None
+                writes = dict.fromkeys(
+                    each for each in values if each not in written and not _stored(plan, each)
+                )
+            reads = tuple(each for each in dict.fromkeys(values) if each not in writes)
+            index = None if name else arguments.delegate_index
+            found.append(PteCall(name, index, reads, tuple(writes), tuple(arguments.args)))
+            written.update(writes)
+    return tuple(found)
+
+
+def _values(plan: Any, index: int) -> tuple[int, ...]:
+    """Return a value's number; those of its elements if it is a list of tensors."""
+    value = plan.values[index].val
+    return tuple(value.items) if type(value).__name__ == "TensorList" else (index,)
+
+
+def _stored(plan: Any, index: int) -> bool:
+    """Whether a value is a tensor that the file holds: nothing writes it."""
+    value = plan.values[index].val
+    return type(value).__name__ != "Tensor" or value.data_buffer_idx != 0
 
 
 def _signature(plan: Any) -> tuple[tuple[PteTensor, ...], tuple[PteTensor, ...]]:
