@@ -70,6 +70,7 @@ def compare_program(
             from executorch.devtools.etrecord import parse_etrecord
 
             from etcoreml.trace.comparison import compare_outputs, compare_values
+            from etcoreml.trace.record import restore_constants
 
             start_threads()
         record = parse_etrecord(str(etrecord))
@@ -78,7 +79,8 @@ def compare_program(
         values = _inputs(record, files, pte)
         if files:
             record.update_representative_inputs(values)
-            etrecord = folder / "with_inputs.etrecord"
+        if restore_constants(record) or files:
+            etrecord = folder / "completed.etrecord"
             record.save(str(etrecord))
         with render.stage("Running eager in fp32"), torch.no_grad():
             result = record.exported_program.module()(*values)

@@ -11,6 +11,7 @@ from etcoreml.atomic import write_atomic
 from etcoreml.cli.model_source import export_error
 from etcoreml.errors import EtCoreMLError
 from etcoreml.imports import quiet_imports
+from etcoreml.trace.record import restore_constants
 
 with quiet_imports():
     from executorch.exir import to_edge_transform_and_lower
@@ -68,6 +69,7 @@ def write_record(record: Any, program: Any, path: Path) -> None:
     Raises:
         UsageError: It cannot be written.
     """
+    restore_constants(record)
     inputs = program.example_inputs
     if inputs is not None and not inputs[1]:
         record.update_representative_inputs(inputs[0])

@@ -69,7 +69,7 @@ def lowered_report(model: str, runs: Runs, *, numerics: Numerics) -> Report:
         program = _parsed(lowered.pte)
         from etcoreml.report import graph, times
 
-        nodes = graph.lowered_nodes(lowered.report)
+        nodes = graph.lowered_nodes(lowered.report, _parts(record))
         symbols = times.nodes_by_handle(_symbols(program), _handles(record))
         options = {"compute_precision": "float16", **lowered.report.options}
         delegates = sum(len(each.delegates) for each in lowered.report.programs)
@@ -244,7 +244,7 @@ def _report(
     profile: Profile,
     inputs: str,
     graph: Graph,
-    symbols: Mapping[str, str],
+    symbols: Mapping[str, Sequence[str]],
     functions: Sequence[Function],
     precision: Precision | None,
     missing: str,
@@ -334,6 +334,15 @@ def _handles(record: Any) -> dict[str, frozenset[int]]:
         if node.op == "call_function" and handle:
             found[node.name] = frozenset([handle] if isinstance(handle, int) else handle)
     return found
+
+
+def _parts(record: Any) -> dict[str, str]:
+    """Return, for each node that takes one of several results of another, that other."""
+    return {
+        node.name: node.args[0].name
+        for node in record.edge_dialect_program.graph_module.graph.nodes
+        if node.op == "call_function" and getattr(node.target, "__name__", "") == "getitem"
+    }
 
 
 def _spec_texts(specs: Mapping[str, bytes]) -> dict[str, str]:

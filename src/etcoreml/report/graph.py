@@ -12,29 +12,36 @@ from etcoreml.report.document import Graph, Node
 from etcoreml.runtime.pte import PteMethod
 
 
-def lowered_nodes(report: DelegationReport) -> list[Node]:
-    """Return the ATen nodes that a partitioner decided about, with its reasons."""
+def lowered_nodes(report: DelegationReport, parts: Mapping[str, str]) -> list[Node]:
+    """Return the ATen nodes that a partitioner decided about, with its reasons.
+
+    Args:
+        report: Of a single program.
+        parts: For what stands for one of several results of a node, that node.
+    """
     nodes: dict[str, Node] = {}
     for each in report:
-        prefix = f"{each.program}/" if len(report.programs) > 1 else ""
+        reads = []
         for value in each.inputs:
-            name = prefix + value.name
-            if not value.constant and name not in nodes:
+            name = parts.get(value.name, value.name)
+            if value.constant:
+                continue
+            reads.append(name)
+            if name not in nodes:
                 text = _text(value.dtype, value.shape)
                 nodes[name] = Node(name, "input", (), "input", value=text)
-        reads = (prefix + value.name for value in each.inputs if not value.constant)
-        nodes[prefix + each.node] = _decided(each, prefix + each.node, tuple(dict.fromkeys(reads)))
+        nodes[each.node] = _decided(each, tuple(dict.fromkeys(reads)))
     return list(nodes.values())
 
 
-def _decided(each: Decision, name: str, reads: tuple[str, ...]) -> Node:
+def _decided(each: Decision, reads: tuple[str, ...]) -> Node:
     if each.delegated:
         kind = "core_ml"
     else:
         kind = "bookkeeping" if each.bookkeeping else "outside"
     first = each.outputs[0] if each.outputs else None
     return Node(
-        id=name,
+        id=each.node,
         op=each.op,
         path=tuple(each.module.split(".")) if each.module else (),
         kind=kind,
@@ -73,7 +80,9 @@ def function_nodes(
             for each in function.inputs
         ]
         inputs = nodes
-    names.update((value.name, node.id) for value, node in zip(function.inputs, inputs, strict=False))
+    names.update(
+        (value.name, node.id) for value, node in zip(function.inputs, inputs, strict=False)
+    )
     for operation in function.block.operations:
         if operation.type == "const" or not operation.outputs:
             continue
@@ -109,7 +118,9 @@ def method_nodes(method: PteMethod, functions: Mapping[int, Function]) -> list[N
         functions: Of the Core ML delegates, by number.
     """
     nodes = [
-        Node(f"input {i}", "input", (), "input", value=_text(value.dtype or value.kind, value.shape))
+        Node(
+            f"input {i}", "input", (), "input", value=_text(value.dtype or value.kind, value.shape)
+        )
         for i, value in enumerate(method.inputs)
     ]
     makers = {number: nodes[i] for i, number in enumerate(method.input_values)}

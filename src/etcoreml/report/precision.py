@@ -32,9 +32,7 @@ def precision_of(
         numerics=numerics,
         outputs=tuple(_compared(f"output {i}", each) for i, each in enumerate(outputs)),
         operations=tuple(
-            _compared(
-                each.name, each.distance, each.nodes, tuple(map(short_source, each.source))
-            )
+            _compared(each.name, each.distance, each.nodes, tuple(map(short_source, each.source)))
             for each in operations
         ),
         first_jump=first_jump,

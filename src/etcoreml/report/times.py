@@ -15,9 +15,7 @@ _RUNTIME = "native_call_"
 """What ExecuTorch puts before the name of a kernel that it calls itself."""
 
 
-def time_of(
-    profile: Profile, limits: Roofline, snr_db: Mapping[str, float], inputs: str
-) -> Time:
+def time_of(profile: Profile, limits: Roofline, snr_db: Mapping[str, float], inputs: str) -> Time:
     """Return a profile as the report has it.
 
     Args:
@@ -74,28 +72,29 @@ def _operation(
 
 def nodes_by_handle(
     symbols: Mapping[str, Sequence[int]], handles: Mapping[str, frozenset[int]]
-) -> dict[str, str]:
-    """Return the debug symbol of each node that shares a debug handle with one.
+) -> dict[str, tuple[str, ...]]:
+    """Return the debug symbols of each node that shares a debug handle with some.
 
     Args:
         symbols: Handles by debug symbol, of all delegates.
         handles: By node.
     """
-    owners = {handle: symbol for symbol, found in symbols.items() for handle in found}
+    owners: dict[int, list[str]] = {}
+    for symbol, of_symbol in symbols.items():
+        for handle in of_symbol:
+            owners.setdefault(handle, []).append(symbol)
     return {
-        node: owners[handle]
+        node: tuple(symbol for handle in sorted(found) for symbol in owners.get(handle, ()))
         for node, found in handles.items()
-        for handle in sorted(found)
-        if handle in owners
     }
 
 
-def nodes_by_name(nodes: Iterable[Node]) -> dict[str, str]:
+def nodes_by_name(nodes: Iterable[Node]) -> dict[str, tuple[str, ...]]:
     """Return the debug symbol of each MIL operation: ``<output>:<op>``."""
-    return {each.id: f"{each.id.rpartition('/')[2]}:{each.op}" for each in nodes}
+    return {each.id: (f"{each.id.rpartition('/')[2]}:{each.op}",) for each in nodes}
 
 
-def joined(nodes: Sequence[Node], time: Time, symbols: Mapping[str, str]) -> list[Node]:
+def joined(nodes: Sequence[Node], time: Time, symbols: Mapping[str, Sequence[str]]) -> list[Node]:
     """Return the nodes with the operations that compute them.
 
     A node of Core ML that became no operation of its own, such as a convolution before the batch
@@ -104,7 +103,7 @@ def joined(nodes: Sequence[Node], time: Time, symbols: Mapping[str, str]) -> lis
     Args:
         nodes: In order of execution.
         time: The operations.
-        symbols: Debug symbol by node.
+        symbols: Debug symbols by node.
     """
     places = {
         name: i
@@ -112,9 +111,11 @@ def joined(nodes: Sequence[Node], time: Time, symbols: Mapping[str, str]) -> lis
         for name in (*each.fused_with, each.name)
         if each.inside
     }
-    found = {each.id: places.get(symbols.get(each.id, "")) for each in nodes}
-    runtime = _runtime_places(nodes, time)
-    found.update(runtime)
+    found: dict[str, int | None] = {
+        each.id: next((places[s] for s in symbols.get(each.id, ()) if s in places), None)
+        for each in nodes
+    }
+    found.update(_runtime_places(nodes, time))
     readers: dict[str, list[str]] = {}
     for each in nodes:
         for read in each.inputs:

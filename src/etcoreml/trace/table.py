@@ -160,13 +160,29 @@ def _joined(rows: Iterable[Row], warmup: int) -> list[Row]:
         before = found.get(row.event)
         times = row.times_ms if before is None else before.times_ms + row.times_ms
         found[row.event] = replace(before or row, times_ms=times)
-    most = max((len(row.times_ms) for row in found.values()), default=0)
-    left_out = [max(0, warmup - most + len(row.times_ms)) for row in found.values()]
+    whole = found.get(WHOLE)
+    runs = 0 if whole is None else len(whole.times_ms)
+    left_out = [_of_warmup(len(row.times_ms), runs, warmup) for row in found.values()]
     return [
         replace(row, times_ms=row.times_ms[count:])
         for row, count in zip(found.values(), left_out, strict=True)
         if len(row.times_ms) > count
     ]
+
+
+def _of_warmup(count: int, runs: int, warmup: int) -> int:
+    """Return how many of an event's times are of the warm-up.
+
+    Args:
+        count: Its times: several in a run, such as calls of delegates, or of the last runs alone.
+        runs: All runs.
+        warmup: The first of them.
+
+    >>> _of_warmup(22, 11, 3), _of_warmup(11, 11, 3), _of_warmup(9, 11, 3)
+    (6, 3, 1)
+    """
+    each = max(1, count // runs) if runs else 1
+    return max(0, warmup * each - max(0, runs * each - count))
 
 
 def _row(event: Any, gaps: Mapping[tuple[int, ...], float]) -> Row:
