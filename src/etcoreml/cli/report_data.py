@@ -261,6 +261,7 @@ def _report(
         limits = roofline.measure()
     time: Time = times.time_of(profile, limits, snr_by_symbol(precision), inputs)
     nodes = times.joined(graph.nodes, time, symbols)
+    time = times.placed(time, nodes)
     return Report(
         model=name,
         kind=kind,
@@ -271,8 +272,8 @@ def _report(
         options=dict(options),
         environment=environment(),
         graph=replace(graph, nodes=tuple(nodes)),
-        time=times.placed(time, nodes),
-        weights=weights.weights_of(functions),
+        time=time,
+        weights=weights.weights_of(functions, time),
         precision=precision,
         precision_missing=missing,
     )

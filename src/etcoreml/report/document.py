@@ -214,12 +214,18 @@ class Weight:
         dtype: MIL's name of it.
         shape: Sizes.
         nbytes: As it is stored.
+        used_by: Debug symbol of the operation that reads it; empty if none does.
+        role: What that operation calls it, e.g. ``weight`` or ``bias``.
+        path: Modules of that operation, the outermost first.
     """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     nbytes: int
+    used_by: str = ""
+    role: str = ""
+    path: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ def lowered_nodes(report: DelegationReport, parts: Mapping[str, str]) -> list[No
         report: Of a single program.
         parts: For what stands for one of several results of a node, that node.
     """
+    inputs: dict[str, Node] = {}
     nodes: dict[str, Node] = {}
     for each in report:
         reads = []
@@ -29,22 +30,19 @@ def lowered_nodes(report: DelegationReport, parts: Mapping[str, str]) -> list[No
             reads.append(name)
             if name not in nodes:
                 text = _text(value.dtype, value.shape)
-                nodes[name] = Node(name, "input", (), "input", value=text)
+                inputs[name] = Node(name, "input", (), "input", value=text)
         nodes[each.node] = _decided(each, tuple(dict.fromkeys(reads)))
-    return list(nodes.values())
+    return [*inputs.values(), *nodes.values()]
 
 
 def _decided(each: Decision, reads: tuple[str, ...]) -> Node:
-    if each.delegated:
-        kind = "core_ml"
-    else:
-        kind = "bookkeeping" if each.bookkeeping else "outside"
+    outside = "bookkeeping" if each.bookkeeping else "outside"
     first = each.outputs[0] if each.outputs else None
     return Node(
         id=each.node,
         op=each.op,
         path=tuple(each.module.split(".")) if each.module else (),
-        kind=kind,
+        kind="core_ml" if each.delegated else outside,
         inputs=reads,
         value="" if first is None else _text(first.dtype, first.shape),
         delegate=each.delegate,
@@ -126,8 +124,8 @@ def method_nodes(method: PteMethod, functions: Mapping[int, Function]) -> list[N
     makers = {number: nodes[i] for i, number in enumerate(method.input_values)}
     for i, call in enumerate(method.calls):
         reads = [makers[each] for each in call.reads if each in makers]
-        if call.delegate in functions:
-            function = functions[call.delegate]
+        function = None if call.delegate is None else functions.get(call.delegate)
+        if function is not None:
             path = (f"delegate {call.delegate}",)
             made = function_nodes(function, delegate=call.delegate, path=path, inputs=reads)
             by_name = {node.id: node for node in made}

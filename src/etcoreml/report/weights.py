@@ -1,51 +1,101 @@
-"""The weights of Core ML models, and what they weigh."""
+"""The weights of Core ML models: what they weigh, and what reads them."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from etcoreml.mil.program import Constant, Function, Operation, TensorType
-from etcoreml.report.document import Weight, Weights, WeightTotal
+from etcoreml.report.document import Time, Weight, Weights, WeightTotal
 from etcoreml.runtime.operations import count_weights
 
+_SMALL_ELEMENTS = 10
+"""As ``count_weights`` has it: up to this size they are parameters of an operation."""
 
-def weights_of(functions: Iterable[Function]) -> Weights:
-    """Return the weights of some functions; one that several share counts once."""
+
+class _Use(NamedTuple):
+    """Where a value is read."""
+
+    operation: Operation
+    role: str
+
+
+def weights_of(functions: Iterable[Function], time: Time) -> Weights:
+    """Return the weights of some functions; one that several share counts once.
+
+    Args:
+        functions: Of Core ML models.
+        time: Operations that ran, with their modules.
+    """
     given = list(functions)
     totals = tuple(
         WeightTotal(each.dtype, each.tensors, each.elements, each.nbytes)
         for each in count_weights(given)
     )
-    found = {place: weight for one in given for place, weight in _weights(one)}
+    paths = {
+        symbol: each.path for each in time.operations for symbol in (*each.fused_with, each.name)
+    }
+    found: dict[tuple[int, int, str], Weight] = {}
+    for function in given:
+        for place, weight in _weights(function, paths):
+            found.setdefault(place, weight)
     tensors = sorted(found.values(), key=lambda each: -each.nbytes)
     return Weights(sum(each.nbytes for each in totals), totals, tuple(tensors))
 
 
-def _weights(function: Function) -> Iterator[tuple[tuple[int, int], Weight]]:
+def _weights(
+    function: Function, paths: Mapping[str, tuple[str, ...]]
+) -> Iterator[tuple[tuple[int, int, str], Weight]]:
+    """Yield weights with what tells one from another: where its bytes are."""
+    uses = _uses(function)
     for operation in function.block.walk():
         for role, value in _constants(operation):
-            shape = tuple(int(size or 0) for size in value.type.shape or ())  # type: ignore[union-attr]
-            # As `count_weights` has it: what is smaller is a parameter of an operation.
-            if isinstance(value.data, np.ndarray) and np.prod(shape, dtype=np.int64) > 10:
-                place = (value.data.__array_interface__["data"][0], value.data.nbytes)
-                name = operation.outputs[0].name if operation.outputs else operation.name
-                dtype = value.type.dtype.name  # type: ignore[union-attr]
-                yield place, Weight(f"{name}{role}", dtype, shape, value.data.nbytes)
+            if not isinstance(value.type, TensorType) or not isinstance(value.data, np.ndarray):
+                continue
+            shape = tuple(size or 0 for size in value.type.shape or ())
+            if math.prod(shape) <= _SMALL_ELEMENTS:
+                continue
+            dtype = value.type.dtype.name
+            use = _use(operation, role, uses)
+            symbol = f"{use.operation.outputs[0].name}:{use.operation.type}" if use else ""
+            yield (
+                (value.data.__array_interface__["data"][0], value.data.nbytes, dtype),
+                Weight(
+                    name=operation.outputs[0].name if operation.outputs else operation.name,
+                    dtype=dtype,
+                    shape=shape,
+                    nbytes=value.data.nbytes,
+                    used_by=symbol,
+                    role=use.role if use else "",
+                    path=paths.get(symbol, ()),
+                ),
+            )
 
 
 def _constants(operation: Operation) -> Iterator[tuple[str, Constant]]:
-    """Yield tensors in place of an operation; with what it calls them, where it has several."""
-    found = [(name, value) for name, value in operation.attributes.items()]
-    found += [
-        (name, value)
-        for name, operands in operation.inputs.items()
-        for value in operands
-        if isinstance(value, Constant)
-    ]
-    roles = Counter(name for name, _ in found)
-    for name, value in found:
-        if isinstance(value.type, TensorType):
-            yield "" if name == "val" and roles[name] == 1 else f" ({name})", value
+    """Yield what an operation holds in place, by what it calls it."""
+    yield from operation.attributes.items()
+    for role, operands in operation.inputs.items():
+        yield from ((role, each) for each in operands if isinstance(each, Constant))
+
+
+def _uses(function: Function) -> dict[str, _Use]:
+    """Return the first use of each value."""
+    found: dict[str, _Use] = {}
+    for operation in function.block.walk():
+        for role, operands in operation.inputs.items():
+            for each in operands:
+                if isinstance(each, str) and operation.outputs:
+                    found.setdefault(each, _Use(operation, role))
+    return found
+
+
+def _use(operation: Operation, role: str, uses: Mapping[str, _Use]) -> _Use | None:
+    """Follow a weight through what only unpacks it to the operation that computes with it."""
+    use: _Use | None = _Use(operation, role)
+    while use is not None and use.operation.type.startswith(("const", "constexpr_")):
+        use = uses.get(use.operation.outputs[0].name) if use.operation.outputs else None
+    return use
