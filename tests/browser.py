@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,6 +25,13 @@ NAMES = ("chromium", "chromium-browser", "chromium-headless-shell", "google-chro
 _KEYS = {"ArrowUp": 38, "ArrowDown": 40, "ArrowLeft": 37, "ArrowRight": 39, "Enter": 13, "Home": 36}
 _KEYS |= {"End": 35, "Escape": 27, "Tab": 9}
 _TIMEOUT_S = 60.0
+# Chromium reads commands from descriptor 3 and writes to 4.
+_START = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 def executable() -> str | None:
@@ -38,17 +47,15 @@ def browser(chromium: str) -> Iterator[Browser]:
         flags = ["--headless=new", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu"]
         flags += ["--no-first-run", "--hide-scrollbars", "--disable-dev-shm-usage"]
         flags += [f"--user-data-dir={profile}", "about:blank"]
-        # Chromium reads commands from descriptor 3 and writes to 4.
-        shell = ["sh", "-c", 'exec "$0" "$@" 3<&"$IN" 4>&"$OUT"', chromium, *flags]
+        ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (to_it[0], from_it[1])]
         process = subprocess.Popen(
-            shell,
-            pass_fds=(to_it[0], from_it[1]),
-            env={**os.environ, "IN": str(to_it[0]), "OUT": str(from_it[1])},
+            [sys.executable, "-c", _START, *map(str, ends), chromium, *flags],
+            pass_fds=ends,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        os.close(to_it[0])
-        os.close(from_it[1])
+        for end in (to_it[0], from_it[1], *ends):
+            os.close(end)
         try:
             yield Browser(to_it[1], from_it[0])
         finally:
@@ -151,9 +158,8 @@ class Browser:
     def click(self, selector: str) -> None:
         """Click the middle of the first element that a selector finds."""
         quoted = json.dumps(selector)
-        self.run(
-            f"document.querySelector({quoted}).scrollIntoView({{block: 'center', behavior: 'instant'}})"
-        )
+        where = "{block: 'center', behavior: 'instant'}"
+        self.run(f"document.querySelector({quoted}).scrollIntoView({where})")
         x, y = self.run(
             f"(() => {{ const r = document.querySelector({quoted}).getBoundingClientRect();"
             " return [r.x + r.width / 2, r.y + r.height / 2]; })()"

@@ -34,6 +34,34 @@ def scale() -> Built:
     return _Scale(), (torch.randn(2, 3),)
 
 
+class _Blocks(nn.Module):
+    scale: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(5)
+        self.stem = nn.Conv2d(3, 4, 3, padding=1)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU())
+            for _ in range(3)
+        )
+        self.head = nn.Linear(4, 3)
+        self.register_buffer("scale", torch.tensor([0.5, 1.0, 1.5]), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for block in self.blocks:
+            x = x + block(x)
+        # acosh has no converter, and so stays outside.
+        pooled = torch.acosh(x.mean((2, 3)).abs() + 1.5)
+        return self.head(pooled) * self.scale
+
+
+def blocks() -> Built:
+    """Residual blocks, an op that Core ML cannot take, and a buffer that is not persistent."""
+    return _Blocks().eval(), (torch.randn(1, 3, 8, 8),)
+
+
 class _Attention(nn.Module):
     def __init__(self) -> None:
         super().__init__()

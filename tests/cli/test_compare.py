@@ -40,6 +40,22 @@ def test_overflow_is_found_at_the_op(cli: Cli) -> None:
     assert "matmul" in bad[0]["name"]
 
 
+def test_buffers_that_are_not_persistent(cli: Cli) -> None:
+    outcome = cli("compare", "tests.cli.models:blocks", "--json", "--min-snr", 40)
+    assert outcome.code == 0, outcome.stderr
+    assert len(json.loads(outcome.stdout)["operations"]) > 8
+
+
+@pytest.mark.slow
+def test_values_of_other_shapes_are_left_out(cli: Cli) -> None:
+    outcome = cli("compare", "tests.networks:bert", "--json", "--min-snr", 50)
+    assert outcome.code == 0, outcome.stderr
+    document = json.loads(outcome.stdout)
+    assert len(document["operations"]) > 30
+    assert all(each["snr_db"] is None or each["snr_db"] > 50 for each in document["operations"])
+    assert document["first_jump"] is None
+
+
 def test_threshold(cli: Cli) -> None:
     outcome = cli("compare", "tests.cli.models:net", "--min-snr", 20)
     assert outcome.code == 0

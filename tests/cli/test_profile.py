@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.mlmodels import linear
+from tests.trace.test_chrome import check_trace
 
 pytestmark = pytest.mark.filterwarnings("ignore:Output Buffer not found", "ignore:The given buffer")
 FEW = ("--iterations", 3, "--warmup", 1)
@@ -47,6 +48,15 @@ def test_a_core_ml_model(cli: Cli, package: Path) -> None:
     assert document["function"] == "main"
 
 
+def test_the_warm_up_is_left_out_of_several_delegates(cli: Cli, acosh_path: Path) -> None:
+    outcome = cli("profile", acosh_path, *FEW, "--json")
+    assert outcome.code == 0, outcome.stderr
+    document = json.loads(outcome.stdout)
+    assert document["iterations"] == 3
+    assert {len(each["times_ms"]) for each in document["operations"]} == {3}
+    assert document["load_s"] > 0
+
+
 @pytest.mark.parametrize("by", ["op", "type"])
 def test_tables(cli: Cli, net_path: Path, by: str) -> None:
     outcome = cli("profile", net_path, *FEW, "--by", by, "--limit", 1)
@@ -59,7 +69,9 @@ def test_files(cli: Cli, net_path: Path, tmp_path: Path) -> None:
     trace, etdump = tmp_path / "trace.json", tmp_path / "run.etdp"
     outcome = cli("profile", net_path, *FEW, "--trace", trace, "--etdump", etdump)
     assert outcome.code == 0, outcome.stderr
-    names = {row["name"] for row in json.loads(trace.read_text())["traceEvents"]}
+    document = json.loads(trace.read_text())
+    check_trace(document)
+    names = {row["name"] for row in document["traceEvents"]}
     assert any(":conv" in name for name in names)
     assert etdump.stat().st_size > 0
 

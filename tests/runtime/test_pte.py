@@ -32,10 +32,15 @@ def test_operators_between_delegates() -> None:
     (method,) = parse_pte(lower(*two_islands())).methods
     assert [each.calls for each in method.delegates] == [1, 1]
     assert dict(method.operators) == {"aten::acosh.out": 1}
-    first, second = method.delegates
     # What a delegate takes comes before what it returns.
-    assert first.arguments[0] == method.inputs[0].value
-    assert second.arguments[-1] == method.outputs[0].value
+    assert method.delegates[0].arguments[0] == method.inputs[0].value
+    assert method.delegates[1].arguments[-1] == method.outputs[0].value
+    first, outside, second = method.calls
+    assert [each.delegate for each in method.calls] == [0, None, 1]
+    assert first.reads == method.input_values
+    assert outside.operator == "aten::acosh.out"
+    assert (outside.reads, outside.writes) == (first.writes, second.reads)
+    assert len(second.writes) == 1
 
 
 def test_methods_and_dynamic_shapes() -> None:

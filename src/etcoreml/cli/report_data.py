@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from etcoreml.runtime.pte import PteMethod, PteProgram
     from etcoreml.trace.profile import Profile
 
-_RANDOM = "random tensors"
-_GIVEN = "the files given"
-
 
 @dataclass(frozen=True)
 class Runs:
@@ -41,9 +38,9 @@ class Runs:
     seed: int
 
     @property
-    def counts(self) -> dict[str, int]:
-        """What the commands that run a model take."""
-        return {"iterations": self.iterations, "warmup": self.warmup, "seed": self.seed}
+    def inputs(self) -> str:
+        """Where the inputs come from, if the model has none of its own."""
+        return "the files given" if self.files else "random tensors"
 
 
 def lowered_report(model: str, runs: Runs, *, numerics: Numerics) -> Report:
@@ -160,7 +157,9 @@ def core_ml_report(
         compute_unit="all",
         numerics=numerics,
         threads=threads,
-        **runs.counts,
+        iterations=runs.iterations,
+        warmup=runs.warmup,
+        seed=runs.seed,
     )
     model = open_model(path)
     assert isinstance(model, MilProgram)  # `profile_model` refuses pipelines
@@ -174,7 +173,7 @@ def core_ml_report(
         nbytes=sum(each.stat().st_size for each in files),
         options={"specification": str(model.spec_version), "opset": chosen.opset},
         profile=profile,
-        inputs=_GIVEN if runs.files else _RANDOM,
+        inputs=runs.inputs,
         graph=graph.graph_of("MIL", nodes, None),
         symbols=times.nodes_by_name(nodes),
         functions=[chosen],
@@ -201,9 +200,11 @@ def _run(
         etrecord=etrecord,
         compute_unit=None,
         values=None if runs.files else values,
-        **runs.counts,
+        iterations=runs.iterations,
+        warmup=runs.warmup,
+        seed=runs.seed,
     )
-    inputs = _GIVEN if runs.files else _RANDOM if values is None else "the model's example inputs"
+    inputs = runs.inputs if runs.files or values is None else "the model's example inputs"
     if etrecord is None:
         return profile, None, "comparing with eager needs the ETRecord (--etrecord)", None, inputs
     precision, missing = _precision(pte, runs, etrecord, numerics)
