@@ -59,7 +59,7 @@ function runBar() {
   const parts = [
     ["core_ml", sum(true), DATA.graph.delegates === null ? "in operations" : "in Core ML operations"],
     ["outside", sum(false), "in ExecuTorch\u2019s kernels"],
-    ["rest", time.unattributed_ms + time.other_ms, "in none: calls, waiting, measuring"],
+    ["rest", time.unattributed_ms + time.other_ms, "in none: calls, waiting, interruptions"],
   ].filter(([, spent]) => spent > 0);
   const total = parts.reduce((all, [, spent]) => all + spent, 0);
   return [h("div", { class: "run-bar", "aria-hidden": "true" }, parts.map(([name, spent]) =>

@@ -147,7 +147,7 @@ function nodeDetails(row, lanes, time) {
     ["work", node.flops ? scaled(node.flops, "FLOPs") : null],
     ["reads and writes", node.nbytes ? bytes(node.nbytes) : null],
     ["computed by", operation && operation.name],
-    ["time", operation && (node.leads ? ms(operation.median_ms) : `in the ${ms(operation.median_ms)} of ${operation.name}`)],
+    ["time", operation && (node.leads ? ms(operation.median_ms) : `in the ${ms(operation.median_ms)} of ${plainName(operation.name)}`)],
     ["kernel", operation && operation.kernel],
     ["precision", operation && operation.snr_db !== null ? `${decibels(operation.snr_db)} SNR` : null],
   ].filter(([, value]) => value);

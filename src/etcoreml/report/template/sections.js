@@ -41,7 +41,7 @@ function timeSection() {
   const lead = dearest ? `${plural(time.operations.length, "operation")} take ${percent(Math.min(1, known))} of a run; the dearest is ${shortOp(dearest.type)} in ${place}, ${ms(dearest.median_ms)}.`
     : "No operation was measured.";
   const inside = time.operations.some((each) => each.inside);
-  section("time", "Time", lead, runBar(), h("h3", {}, "By module"), flameGraph(),
+  section("time", "Time", lead, runBar(), h("h3", {}, "By module", h("small", {}, "select one to zoom in, and again to zoom out")), flameGraph(),
     legend([...(inside ? [["core_ml step-1", "below 10 %"], ["core_ml step-2", "10\u201330 %"], ["core_ml step-3", "30\u201360 %"], ["core_ml step-4", "60 % and more of this machine\u2019s best"]] : []),
       time.operations.some((each) => !each.inside) && ["outside step-0", "outside of Core ML"]].filter(Boolean)),
     h("h3", {}, "By type"), typeBars(), h("h3", {}, "By operation"), operationsTable());
