@@ -17,7 +17,8 @@ from tests.runtime.processes import run_python
 
 COMMANDS = (
     *("export", "export-llm", "generate", "run", "inspect", "targets"),
-    *("profile", "compare", "plan", "inspector", "extract", "wrap", "bundle", "doctor"),
+    *("profile", "report", "compare", "plan", "inspector"),
+    *("extract", "wrap", "bundle", "doctor"),
 )
 
 

@@ -71,6 +71,9 @@ def test_a_program_with_its_record(cli: Cli, tmp_path: Path) -> None:
     assert cli("export", "tests.cli.models:net", "-o", pte, "--etrecord", record).code == 0
     document = reported(cli, pte, "--etrecord", record, "--numerics", "fast")
     assert document["precision"]["numerics"] == "fast"
+    (conv,) = (each for each in document["graph"]["nodes"] if each["op"] == "conv")
+    assert conv["path"] == ["delegate 0", "0"]
+    assert document["time"]["operations"][conv["operation"]]["path"] == conv["path"]
     assert document["time"]["inputs"] == "the model's example inputs"
 
 

@@ -262,6 +262,8 @@ def _report(
         limits = roofline.measure()
     time: Time = times.time_of(profile, limits, snr_by_symbol(precision), inputs)
     nodes = times.joined(graph.nodes, time, symbols)
+    if graph.level == "MIL":
+        nodes = times.in_modules(nodes, time)
     time = times.placed(time, nodes)
     return Report(
         model=name,

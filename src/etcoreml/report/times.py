@@ -142,6 +142,21 @@ def joined(nodes: Sequence[Node], time: Time, symbols: Mapping[str, Sequence[str
     ]
 
 
+def in_modules(nodes: Sequence[Node], time: Time) -> list[Node]:
+    """Return MIL nodes in the modules of the operations that compute them, where those are known.
+
+    Args:
+        nodes: Of `joined`, in their delegates.
+        time: The operations.
+    """
+    return [
+        each
+        if each.operation is None
+        else replace(each, path=(*each.path, *time.operations[each.operation].path))
+        for each in nodes
+    ]
+
+
 def placed(time: Time, nodes: Iterable[Node]) -> Time:
     """Return the times with each operation in the modules of the node it is shown with."""
     paths = {each.operation: each.path for each in nodes if each.leads}
