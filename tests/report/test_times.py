@@ -51,6 +51,18 @@ def test_nodes_go_with_what_computes_them() -> None:
     assert [each.path for each in placed(time, found).operations] == [("conv",), ("acosh",)]
 
 
+def test_nothing_is_fused_across_a_border() -> None:
+    nodes = [
+        node("cast"),
+        node("acosh", "cast", kind="outside", op="aten::acosh.out"),
+        node("r", "acosh", op="clip"),
+        node("bn_cast", "r", op="conv"),
+    ]
+    found = joined(nodes, time_of(PROFILE, LIMITS, {}, "random"), nodes_by_name(nodes))
+    assert [each.operation for each in found] == [None, 1, 0, 0]
+    assert [each.id for each in found if each.leads] == ["acosh", "bn_cast"]
+
+
 def test_an_operator_called_twice_is_not_guessed() -> None:
     nodes = [node(name, kind="outside", op="aten::acosh.out") for name in ("a", "b")]
     found = joined(nodes, time_of(PROFILE, LIMITS, {}, "random"), nodes_by_name(nodes))

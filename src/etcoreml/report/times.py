@@ -98,7 +98,8 @@ def joined(nodes: Sequence[Node], time: Time, symbols: Mapping[str, Sequence[str
     """Return the nodes with the operations that compute them.
 
     A node of Core ML that became no operation of its own, such as a convolution before the batch
-    norm that was folded into it, goes with the one operation that all its readers go with.
+    norm that was folded into it, goes with the one operation that all its readers go with. The
+    time is shown with the node that has the most FLOPs, or else the operation's name.
 
     Args:
         nodes: In order of execution.
@@ -116,22 +117,28 @@ def joined(nodes: Sequence[Node], time: Time, symbols: Mapping[str, Sequence[str
         for each in nodes
     }
     found.update(_runtime_places(nodes, time))
-    readers: dict[str, list[str]] = {}
+    readers: dict[str, list[Node]] = {}
     for each in nodes:
         for read in each.inputs:
-            readers.setdefault(read, []).append(each.id)
+            readers.setdefault(read, []).append(each)
     for each in reversed(nodes):
-        if each.kind == "core_ml" and found[each.id] is None:
-            places_after = {found[reader] for reader in readers.get(each.id, ())}
+        after = readers.get(each.id, [])
+        together = all(one.kind == "core_ml" and one.delegate == each.delegate for one in after)
+        if each.kind == "core_ml" and found[each.id] is None and together:
+            places_after = {found[one.id] for one in after}
             if len(places_after) == 1:
                 found[each.id] = places_after.pop()
+
+    def weight(node: Node) -> tuple[int, bool]:
+        place = found[node.id]
+        named = place is not None and time.operations[place].name in symbols.get(node.id, ())
+        return node.flops or 0, named
+
     leaders: dict[int, Node] = {}
     for each in nodes:
         place = found[each.id]
-        if place is not None:
-            before = leaders.get(place)
-            if before is None or (each.flops or 0) > (before.flops or 0):
-                leaders[place] = each
+        if place is not None and (place not in leaders or weight(each) > weight(leaders[place])):
+            leaders[place] = each
     return [
         replace(
             each,
