@@ -128,3 +128,38 @@ def test_a_scalar_may_be_a_python_number() -> None:
         passes.Fp16Cast()(build)
     (mul,) = build.functions["main"].find_ops(op_type="mul")
     assert mul.y.val.dtype == np.float16
+
+
+@pytest.mark.parametrize(
+    ("op", "size", "cast"),
+    [
+        ("gather", 100, {"indices"}),
+        ("gather", 40_000, set()),
+        ("gather", None, set()),
+        ("gather_along_axis", 100, {"indices"}),
+        ("topk", 100, set()),
+    ],
+)
+def test_only_indices_that_fit_become_int16(op: str, size: int | None, cast: set[str]) -> None:
+    """What is gathered or sorted may be any number: coremltools cuts it to 16 bits."""
+    length = ct.converters.mil.mil.get_new_symbol() if size is None else size
+    types = ct.converters.mil.mil.types
+    specs = [
+        mb.TensorSpec(shape=(length,), dtype=types.int32),
+        mb.TensorSpec(shape=(3,), dtype=types.int32),
+    ]
+
+    @mb.program(input_specs=specs, opset_version=ct.target.iOS17)
+    def built(x: object, indices: object) -> object:
+        if op == "topk":
+            return mb.topk(x=x, k=2, axis=0)[0]
+        return getattr(mb, op)(x=x, indices=indices, axis=0)
+
+    passes.Int16Cast()(built)
+    (found,) = (each for each in built.functions["main"].operations if each.op_type == op)
+    short = {
+        name
+        for name, value in found.inputs.items()
+        if value is not None and value.dtype in (types.int16, types.uint16)
+    }
+    assert short == cast

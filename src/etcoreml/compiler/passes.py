@@ -132,6 +132,49 @@ class Fp16Cast(quantization.add_fp16_cast):  # type: ignore[misc, name-defined] 
         return "add_fp16_cast"
 
 
+class Int16Cast(quantization.add_int16_cast):  # type: ignore[misc, name-defined] # untyped
+    """Let the Neural Engine gather by indices of 16 bits, where these are sure to fit.
+
+    coremltools' pass casts whatever ``gather``, ``topk`` and ``squeeze`` take, also the numbers
+    that are gathered or sorted, and cuts off what is beyond 16 bits.
+    """
+
+    def should_cast_parameter(self, op: Any, param_name: str) -> bool:
+        """Whether an input is constant, was of 16 bits, or is an index into a short dimension."""
+        value = op.inputs[param_name]
+        if value.dtype == mil.types.str:
+            fits = _picks_from_few(op)
+        elif value.op is not None and value.op.op_type == "const":
+            fits = True  # coremltools looks at the numbers
+        elif value.op is not None and value.op.op_type == "cast":
+            fits = value.op.x.dtype in _SHORT or _picks_by(op, param_name)
+        else:
+            fits = _picks_by(op, param_name)
+        return fits and bool(super().should_cast_parameter(op, param_name))
+
+    def __str__(self) -> str:
+        return "add_int16_cast"
+
+
+_SHORT = (mil.types.uint16, mil.types.int16, mil.types.uint8, mil.types.int8, mil.types.bool)
+_INT16_MAX = 32767
+
+
+def _picks_by(op: Any, param_name: str) -> bool:
+    """Whether an input is the indices of a gather, and all of them fit."""
+    return param_name == "indices" and _picks_from_few(op)
+
+
+def _picks_from_few(op: Any) -> bool:
+    """Whether the dimensions that an operation picks from are short for certain."""
+    sizes = op.x.shape
+    if "axis" in op.inputs and op.axis is not None:
+        if op.axis.val is None:
+            return False
+        sizes = (sizes[int(op.axis.val)],)
+    return all(isinstance(each, (int, np.integer)) and each <= _INT16_MAX for each in sizes)
+
+
 def overflows_fp16(array: NDArray[Any]) -> bool:
     """Whether an element of an fp32 array is beyond fp16, those of 1e38 and more not counted.
 
@@ -169,5 +212,5 @@ def _fp32_constants(op: Any) -> Iterator[Any]:
 
 
 _REPLACEMENTS: MappingProxyType[str, Callable[[], Any]] = MappingProxyType(
-    {"common::add_fp16_cast": Fp16Cast}
+    {"common::add_fp16_cast": Fp16Cast, "common::add_int16_cast": Int16Cast}
 )

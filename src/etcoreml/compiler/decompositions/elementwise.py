@@ -365,10 +365,20 @@ def _float(x: Tensor) -> Tensor:
 
 _FLOAT_ONLY = (
     *("acos", "asin", "atan", "atanh", "ceil", "cos", "cosh", "erf", "exp", "floor", "log"),
-    *("log10", "log2", "reciprocal", "relu", "round", "rsqrt", "sigmoid", "sin", "sinh", "sqrt"),
+    *("log10", "log2", "reciprocal", "round", "rsqrt", "sigmoid", "sin", "sinh", "sqrt"),
     *("tan", "tanh"),
 )
 _SAME_FOR_INTEGERS = ("ceil", "floor", "round")
+
+
+@decomposes(
+    "aten.relu.default",
+    why="MIL has the op for floating-point tensors only",
+    applies=has_integers,
+)
+def relu(self: Tensor) -> Tensor:
+    """Take the larger of each integer and zero."""
+    return torch.clamp(self, min=0)
 
 
 def _enter_float_only() -> None:
@@ -379,7 +389,7 @@ def _enter_float_only() -> None:
             if name in _SAME_FOR_INTEGERS:
                 return self.clone()
             value: Tensor = op(self.to(torch.float32))  # type: ignore[operator]
-            return value.to(self.dtype) if name == "relu" else value
+            return value
 
         decomposes(
             f"aten.{name}.default",

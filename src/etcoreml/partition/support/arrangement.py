@@ -34,6 +34,11 @@ def _pads_otherwise(node: Node, setting: Setting) -> bool:
     ) or _crops(node, setting)
 
 
+def _mirrors_integers(node: Node, setting: Setting) -> bool:
+    value = node.meta["val"]
+    return not value.dtype.is_floating_point and argument(node, "mode") != "constant"
+
+
 RULES: tuple[Rule, ...] = (
     Rule(
         ("aten.triu.default", "aten.tril.default"),
@@ -76,5 +81,10 @@ RULES: tuple[Rule, ...] = (
         ("aten.pad.default",),
         _pads_otherwise,
         "Core ML pads by sizes of zero or more, with constants, by reflection or replication",
+    ),
+    Rule(
+        ("aten.pad.default",),
+        _mirrors_integers,
+        "Core ML reflects and replicates floating-point numbers only",
     ),
 )
