@@ -358,3 +358,11 @@ def test_a_delegate_without_inputs_needs_ios18() -> None:
     assert "iOS18" in str(old.report.left_out[-1].reason)
     assert DELEGATE[0] in calls(lowered(function, (torch.randn(3),), new))
     assert [each.op for each in new.report.left_out] == ["aten.acosh.default"]
+
+
+def test_a_program_with_sizes_of_data_is_lowered_twice() -> None:
+    """torch counted the sizes of the first lowering as missing from the second."""
+    program = torch.export.export(Call(lambda x: x.bincount(minlength=7)), (torch.arange(5),))
+    for _ in range(2):
+        edge = to_edge_transform_and_lower(program, partitioner=[CoreMLPartitioner()])
+        assert "bincount" in str(edge.exported_program().graph)

@@ -73,6 +73,19 @@ def make_acceptable(program: ExportedProgram) -> None:
         signature.out_spec = _with_plain_tuples(signature.out_spec)
 
 
+def forget_pending_sizes(program: ExportedProgram) -> None:
+    """Let sizes that depend on data, left over from an earlier lowering, not fail this one.
+
+    An op whose result has such a size is asked for it wherever torch or ExecuTorch run the program
+    on fake tensors. What is not claimed there is missed by the next to run it.
+    """
+    for node in program.graph.nodes:
+        mode = getattr(node.meta.get("val"), "fake_mode", None)
+        if mode is not None and mode.shape_env is not None:
+            mode.shape_env.pending_fresh_unbacked_symbols.clear()
+            return
+
+
 def _take_in_rows(program: ExportedProgram) -> bool:
     """Copy inputs that are stored in another order: delegates take tensors row by row.
 

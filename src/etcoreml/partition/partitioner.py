@@ -32,7 +32,7 @@ from etcoreml.errors import FullGraphError, PartitionOptionError
 from etcoreml.partition.bounds import GivenBounds
 from etcoreml.partition.buffers import claim_buffers, initial_values
 from etcoreml.partition.composites import hurried
-from etcoreml.partition.dialect import make_acceptable, refused_ops
+from etcoreml.partition.dialect import forget_pending_sizes, make_acceptable, refused_ops
 from etcoreml.partition.doubt import is_doubtful
 from etcoreml.partition.fixed_sizes import VaryingSizes
 from etcoreml.partition.grouping import Partition, group
@@ -138,6 +138,7 @@ class CoreMLPartitioner(Partitioner):  # type: ignore[misc] # executorch is unty
 
     def transform_for_pre_decomposition(self, exported_program: ExportedProgram) -> ExportedProgram:
         """Return the same program, which takes less time to decompose."""
+        forget_pending_sizes(exported_program)
         return hurried(exported_program)
 
     def ops_to_not_decompose(
