@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 import torch
 
+from etcoreml.errors import LowerError
 from etcoreml.imports import quiet_imports
 from tests.call import Call
 
 with quiet_imports():
-    from executorch.exir import to_edge
+    from executorch.exir import to_edge, to_edge_transform_and_lower
     from executorch.runtime import Runtime
 
-    from etcoreml.partition import Decision
+    from etcoreml.partition import CoreMLPartitioner, Decision
     from etcoreml.partition.kernels import is_bookkeeping, lacks_kernel, missing_kernels
 
 X = torch.eye(3) + 1
@@ -85,3 +86,26 @@ def test_instruction() -> None:
     text = missing_kernels([fine, lost, lost])
     assert text is not None
     assert text.splitlines()[1:] == ["  aten.linalg_qr.default at module head", "    go"]
+
+
+def with_a_size_that_varies(function: Callable[..., Any]) -> Any:
+    size = torch.export.Dim("size", min=3, max=8)
+    return torch.export.export(
+        Call(function), (torch.ones(1, 2, 5, 4),), dynamic_shapes=(({2: size},),)
+    )
+
+
+def test_fractions_of_sizes_that_vary(caplog: pytest.LogCaptureFixture) -> None:
+    """ExecuTorch fails on what torch takes the op apart into, with an empty message."""
+    program = with_a_size_that_varies(lambda x: torch.quantile(x, 0.5, dim=2))
+    to_edge_transform_and_lower(program, partitioner=[CoreMLPartitioner()])
+    assert "has no kernel to run them outside" in caplog.text
+    assert "aten.quantile.scalar" in caplog.text
+
+
+def test_fractions_of_sizes_in_an_op_that_cannot_be_kept() -> None:
+    program = with_a_size_that_varies(
+        lambda x: torch.nn.functional.interpolate(x, scale_factor=2.0, mode="bicubic")
+    )
+    with pytest.raises(LowerError, match=r"cannot take aten\.upsample_bicubic2d\.vec apart"):
+        to_edge_transform_and_lower(program, partitioner=[CoreMLPartitioner()])

@@ -30,6 +30,7 @@ from etcoreml.compiler.decompositions import (
     merge_axes,
 )
 from etcoreml.compiler.names import op_name
+from etcoreml.errors import LowerError
 from etcoreml.partition.bfloat16 import widen
 
 
@@ -38,13 +39,17 @@ def make_acceptable(program: ExportedProgram) -> None:
 
     Nodes that are refused, or of which ExecuTorch would fix a size, are decomposed where we can.
     Another refused one gets a twin op in our namespace, unless
-    ExecuTorch can keep it (``refused_ops``). What is bfloat16 is computed in float32.
+    ExecuTorch can keep it (``refused_ops``), as does one that it would fail to take apart. What is
+    bfloat16 is computed in float32.
     Results are returned in plain tuples: ExecuTorch cannot store ``torch.return_types``. Tensors
     are stored row by row, which changes no value: neither Core ML nor most of ExecuTorch's kernels
     mix memory formats.
 
     Args:
         program: A functional ATen program.
+
+    Raises:
+        LowerError: A node can be neither kept nor taken apart.
     """
     changed = widen(program)
     changed |= lower_ranks(program.graph)
@@ -62,7 +67,7 @@ def make_acceptable(program: ExportedProgram) -> None:
             node.kwargs = {**node.kwargs, "memory_format": torch.contiguous_format}
             node.meta["val"] = node.meta["val"].contiguous()
             changed = True
-        if is_refused(node) and _needs_twin(node.target):
+        if (is_refused(node) and _needs_twin(node.target)) or _divides_sizes(node):
             node.target = _twin(node.target)
             changed = True
     if changed:
@@ -155,6 +160,8 @@ def _decompositions() -> dict[torch._ops.OpOverload, Any]:
 
 
 def _needs_rewrite(node: Node) -> bool:
+    if _divides_sizes(node):
+        return False
     if is_refused(node) or _is_complex(node) or _hides_refused(node):
         return True
     return _is_spoilt(node)
@@ -191,6 +198,33 @@ def _is_complex(node: Node) -> bool:
     """Whether a node reads or makes complex numbers, which no kernel and no delegate takes."""
     values = (node.meta.get("val"), *(each.meta.get("val") for each in node.all_input_nodes))
     return any(isinstance(each, torch.Tensor) and each.dtype.is_complex for each in values)
+
+
+_QUANTILES = ("default", "scalar")
+_SIZE_DIVIDERS = {
+    **{f"aten.upsample_bicubic2d.{each}": False for each in ("vec", "default")},
+    **{f"aten.{name}.{each}": True for name in ("quantile", "nanquantile") for each in _QUANTILES},
+}
+"""Ops that torch takes apart into fractions of sizes, and whether ExecuTorch can keep them."""
+
+
+def _divides_sizes(node: Node) -> bool:
+    """Whether torch takes a node apart into fractions of sizes, on which ExecuTorch fails.
+
+    Raises:
+        LowerError: It does, and ExecuTorch cannot keep the node whole either.
+    """
+    own = find(node)
+    if op_name(node) not in _SIZE_DIVIDERS or (own and own.function is not node.target):
+        return False
+    values = (each.meta.get("val") for each in node.all_input_nodes)
+    shapes = (each.shape for each in values if isinstance(each, torch.Tensor))
+    if all(isinstance(size, int) for shape in shapes for size in shape):
+        return False
+    if not _SIZE_DIVIDERS[op_name(node)]:
+        what = f"lowering: ExecuTorch cannot take {op_name(node)} apart where sizes vary"
+        raise LowerError(what, hint="Export it with fixed sizes, or use another op there.")
+    return True
 
 
 def _needs_twin(op: torch._ops.OpOverload) -> bool:
