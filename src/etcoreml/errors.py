@@ -46,6 +46,10 @@ found, what was expected, and a hint.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
 
 class EtCoreMLError(Exception):
     """Base of every error raised on purpose by etcoreml.
@@ -88,6 +92,17 @@ class EtCoreMLError(Exception):
 
     def __str__(self) -> str:
         return self.message if self.hint is None else f"{self.message}\nHint: {self.hint}"
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have every error that leaves the block name a file, unless it does already."""
+    try:
+        yield
+    except EtCoreMLError as error:
+        if str(path) not in error.what:
+            error.what = f"'{path}': {error.what}"
+        raise
 
 
 class UsageError(EtCoreMLError):

@@ -75,7 +75,7 @@ def test_a_damaged_program(cli: Cli, net_path: Path, tmp_path: Path) -> None:
     (tmp_path / "cut.pte").write_bytes(net_path.read_bytes()[:200])
     outcome = cli("app", "new", tmp_path / "app", "--model", tmp_path / "cut.pte")
     assert outcome.code == 1
-    assert "is damaged" in outcome.stderr
+    assert "cut.pte': the .pte is damaged" in outcome.stderr
     assert not (tmp_path / "app").exists()
 
 

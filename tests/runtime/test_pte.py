@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from etcoreml.errors import ProgramError
-from etcoreml.runtime.pte import PteTensor, parse_pte
+from etcoreml.errors import ProgramError, UsageError
+from etcoreml.runtime.pte import PteTensor, parse_pte, read_pte
 from tests.lowering import CoreMLPartitioner, lower, to_edge_transform_and_lower
 from tests.networks import two_islands
 
@@ -80,6 +82,16 @@ def test_dtypes_outside_the_table() -> None:
 def test_other_files(data: bytes) -> None:
     with pytest.raises(ProgramError):
         parse_pte(data)
+
+
+def test_a_file_is_named(affine_path: Path, tmp_path: Path) -> None:
+    assert [each.name for each in read_pte(affine_path).methods] == ["forward"]
+    cut = tmp_path / "cut.pte"
+    cut.write_bytes(affine_path.read_bytes()[:500])
+    with pytest.raises(ProgramError, match=r"cut\.pte': the \.pte is damaged"):
+        read_pte(cut)
+    with pytest.raises(UsageError, match=r"cannot read '.*absent\.pte'"):
+        read_pte(tmp_path / "absent.pte")
 
 
 def test_truncated(affine_pte: bytes) -> None:

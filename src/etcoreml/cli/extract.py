@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from etcoreml.cli import render
-from etcoreml.errors import EtCoreMLError, UsageError
+from etcoreml.cli.model_paths import check_pte
+from etcoreml.errors import UsageError, naming
 from etcoreml.imports import quiet_imports
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def extract(
     A model that several methods share is written once, with all of its functions. `models.json`
     beside them says which method calls which function, with which inputs and outputs.
     """
-    data = read_program(model, "extract from")
+    check_pte(model)
     if not output.parent.is_dir():
         raise UsageError(f"cannot write '{output}': there is no directory '{output.parent}'")
     if output.exists() and not output.is_dir():
@@ -49,12 +50,9 @@ def extract(
     with render.stage("Loading executorch"), quiet_imports():
         import executorch.exir._serialize._program  # noqa: F401
 
-        from etcoreml.runtime.pte import parse_pte
-    try:
-        models = embedded_models(parse_pte(data))
-    except EtCoreMLError as error:
-        error.what = f"'{model}': {error.what}"
-        raise
+        from etcoreml.runtime.pte import read_pte
+    with naming(model):
+        models = embedded_models(read_pte(model))
     with render.stage(f"Writing {len(models)} model{'s' if len(models) > 1 else ''}"):
         index = write_models(models, output, force=force)
     document = _document(model, output, models)
@@ -62,24 +60,6 @@ def extract(
         render.print_json(document)
     else:
         _print(document, index)
-
-
-def read_program(model: Path, verb: str) -> bytes:
-    """Read a .pte.
-
-    Raises:
-        UsageError: It is of another kind, or cannot be read.
-    """
-    if model.suffix != ".pte":
-        raise UsageError(
-            f"cannot {verb} '{model}'", found=model.suffix or "no suffix", expected="a .pte"
-        )
-    try:
-        return model.read_bytes()
-    except FileNotFoundError as error:
-        raise UsageError(f"there is no file '{model}'") from error
-    except OSError as error:
-        raise UsageError(f"cannot read '{model}': {error.strerror}") from error
 
 
 def _document(model: Path, output: Path, models: tuple[EmbeddedModel, ...]) -> dict[str, Any]:

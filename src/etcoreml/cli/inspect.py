@@ -9,7 +9,7 @@ import typer
 
 from etcoreml.cli import render
 from etcoreml.cli.model_paths import CORE_ML, check_model_path
-from etcoreml.errors import EtCoreMLError
+from etcoreml.errors import naming
 
 
 def inspect(
@@ -28,7 +28,7 @@ def inspect(
     Of each op it says whether the engine on this machine runs it.
     """
     check_model_path(model, "inspect")
-    try:
+    with naming(model):
         if model.suffix in CORE_ML:
             from etcoreml.cli.inspect_model import model_document, print_model
 
@@ -37,10 +37,6 @@ def inspect(
             from etcoreml.cli.inspect_program import print_program, program_document
 
             document, show = program_document(model), print_program
-    except EtCoreMLError as error:
-        if str(model) not in error.what:
-            error.what = f"'{model}': {error.what}"
-        raise
     if json:
         render.print_json(document)
     else:

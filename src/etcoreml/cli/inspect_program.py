@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from etcoreml.cli import render
-from etcoreml.errors import UsageError
 from etcoreml.imports import quiet_imports
 
 if TYPE_CHECKING:
@@ -23,16 +22,12 @@ def program_document(model: Path) -> dict[str, Any]:
         UsageError: The file cannot be read.
         ProgramError, BlobError, ModelError: It, or a Core ML delegate in it, is damaged.
     """
-    try:
-        data = model.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read '{model}': {error.strerror}") from error
     with render.stage("Loading executorch"), quiet_imports():
         import executorch.exir._serialize._program  # noqa: F401
 
-        from etcoreml.runtime.pte import parse_pte
+        from etcoreml.runtime.pte import read_pte
     with render.stage(f"Reading {model.name}"):
-        return _document(model, parse_pte(data))
+        return _document(model, read_pte(model))
 
 
 def _document(model: Path, program: PteProgram) -> dict[str, Any]:
@@ -76,7 +71,7 @@ def _delegate(delegate: PteDelegate, program: PteProgram) -> dict[str, Any]:
         "calls": delegate.calls,
         "nbytes": len(delegate.payload),
     }
-    if delegate.backend_id == "CoreMLBackend":
+    if delegate.is_core_ml:
         document |= _core_ml(delegate, program)
     return document
 

@@ -78,15 +78,15 @@ def core_ml_functions(pte: Path, method: str | None = None) -> list[Function]:
     """Return the functions of the Core ML delegates of a method, or of all methods."""
     from etcoreml.mil import load_package
     from etcoreml.runtime.payload import open_payload
-    from etcoreml.runtime.pte import parse_pte
+    from etcoreml.runtime.pte import read_pte
 
     found = []
-    program = parse_pte(pte.read_bytes())
+    program = read_pte(pte)
     for each in program.methods:
         if method not in (None, each.name):
             continue
         for delegate in each.delegates:
-            if delegate.backend_id == "CoreMLBackend":
+            if delegate.is_core_ml:
                 payload = open_payload(delegate.payload, program.named_data)
                 if payload.model is not None:
                     found.append(load_package(payload.model).function(payload.function))

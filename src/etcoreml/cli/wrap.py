@@ -11,7 +11,7 @@ from etcoreml.atomic import write_atomic
 from etcoreml.choices import ComputeUnit
 from etcoreml.cli import render
 from etcoreml.cli.outputs import check_writable
-from etcoreml.errors import EtCoreMLError, UsageError
+from etcoreml.errors import UsageError, naming
 from etcoreml.imports import quiet_imports
 
 if TYPE_CHECKING:
@@ -61,13 +61,8 @@ def wrap(
         import executorch.exir._serialize._program  # noqa: F401
 
         from etcoreml.deploy.wrap import wrap_model
-    try:
-        with render.stage(f"Wrapping {model.name}"):
-            wrapped = wrap_model(model, compute_unit=compute_unit, max_shapes=shapes)
-    except EtCoreMLError as error:
-        if str(model) not in error.what:
-            error.what = f"'{model}': {error.what}"
-        raise
+    with naming(model), render.stage(f"Wrapping {model.name}"):
+        wrapped = wrap_model(model, compute_unit=compute_unit, max_shapes=shapes)
     write_atomic(output, lambda file: file.write(wrapped.pte))
     document = _document(model, output, wrapped)
     if json:

@@ -18,12 +18,11 @@ from typing import Any
 from etcoreml.blob import Directory, is_reference, read_reference
 from etcoreml.errors import EtCoreMLError, PackageError, ProgramError, UsageError
 from etcoreml.runtime.payload import MODELS, open_payload
-from etcoreml.runtime.pte import PteDelegate, PteProgram
+from etcoreml.runtime.pte import CORE_ML, PteDelegate, PteProgram
 
 INDEX = "models.json"
 """Name of the file that says which model belongs to which delegate."""
 
-_BACKEND = "CoreMLBackend"
 _SHARED = "shared"
 
 
@@ -99,7 +98,7 @@ def embedded_models(program: PteProgram) -> tuple[EmbeddedModel, ...]:
     found: dict[tuple[str, str | bytes], EmbeddedModel] = {}
     for method in program.methods:
         for index, delegate in enumerate(method.delegates):
-            if delegate.backend_id != _BACKEND:
+            if not delegate.is_core_ml:
                 continue
             stem = method.name if len(method.delegates) == 1 else f"{method.name}_{index}"
             key = _key(delegate)
@@ -116,7 +115,7 @@ def embedded_models(program: PteProgram) -> tuple[EmbeddedModel, ...]:
         raise ProgramError(
             "the program has no Core ML delegate",
             found=", ".join(_backends(program)) or "no delegate at all",
-            expected=_BACKEND,
+            expected=CORE_ML,
         )
     return tuple(_distinct(found.values()))
 

@@ -23,8 +23,8 @@ from etcoreml.errors import EtCoreMLError, UsageError
 from etcoreml.mil import MilProgram, load_package
 from etcoreml.mil.files import open_directory
 from etcoreml.mil.open import is_compiled
+from etcoreml.runtime.pte import CORE_ML
 
-BACKEND = "CoreMLBackend"
 _PACKAGE, _COMPILED = "model.mlpackage", "model.mlmodelc"
 _MAIN, _FORWARD = "main", "forward"
 
@@ -120,7 +120,7 @@ def wrap_model(
         )
         for method in methods
     ]
-    pte = write_pte(delegates, BACKEND, specs, {key: blob} if shared else {})
+    pte = write_pte(delegates, CORE_ML, specs, {key: blob} if shared else {})
     return Wrapped(pte, tuple(methods), identifier, program)
 
 

@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO
 
-from etcoreml.errors import ProgramError
+from etcoreml.errors import ProgramError, UsageError, naming
 from etcoreml.imports import quiet_imports
 from etcoreml.types import BY_EXECUTORCH
+
+CORE_ML = "CoreMLBackend"
+"""Name under which the runtime looks for Core ML's delegate."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,11 @@ class PteDelegate:
     compile_specs: Mapping[str, bytes]
     calls: int
     arguments: tuple[int, ...] = ()
+
+    @property
+    def is_core_ml(self) -> bool:
+        """Whether it is for Core ML."""
+        return self.backend_id == CORE_ML
 
 
 @dataclass(frozen=True)
@@ -172,6 +181,30 @@ def _damaged(name: str, error: Exception) -> ProgramError:
         found=f"{type(error).__name__}: {error}",
         hint="Export it again; a file cut short is the usual cause.",
     )
+
+
+def read_pte_bytes(path: Path) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read '{path}': {error.strerror}") from error
+
+
+def read_pte(path: Path) -> PteProgram:
+    """Read and parse a .pte.
+
+    Raises:
+        UsageError: The file cannot be read.
+        ProgramError: It is not an ExecuTorch program that this executorch reads.
+    """
+    data = read_pte_bytes(path)
+    with naming(path):
+        return parse_pte(data)
 
 
 def parse_pte(data: bytes) -> PteProgram:

@@ -12,13 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etcoreml.deploy.app.identifiers import variables
-from etcoreml.errors import ProjectError, UsageError
+from etcoreml.errors import ProjectError, UsageError, naming
 from etcoreml.mil import load_package
 from etcoreml.runtime.payload import open_payload
-from etcoreml.runtime.pte import PteDelegate, PteMethod, PteProgram, PteTensor, parse_pte
+from etcoreml.runtime.pte import (
+    CORE_ML,
+    PteDelegate,
+    PteMethod,
+    PteProgram,
+    PteTensor,
+    parse_pte,
+    read_pte_bytes,
+)
 from etcoreml.targets import TARGETS, Target
 
-CORE_ML = "CoreMLBackend"
 CHANNELS_LAST = (0, 2, 3, 1)
 _SCALARS = frozenset({"int", "double", "bool"})
 _TENSORS = frozenset(
@@ -132,11 +139,12 @@ def read_app_model(path: Path, method: str | None = None) -> AppModel:
         ProgramError, BlobError, ModelError: It, or a Core ML delegate in it, is damaged.
         ProjectError: It has no Core ML delegate, or takes what no app can pass.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read '{path}': {error.strerror}") from error
-    program = parse_pte(data)
+    data = read_pte_bytes(path)
+    with naming(path):
+        return _app_model(path, data, parse_pte(data), method)
+
+
+def _app_model(path: Path, data: bytes, program: PteProgram, method: str | None) -> AppModel:
     backends = {each.backend_id for method_ in program.methods for each in method_.delegates}
     if CORE_ML not in backends:
         raise ProjectError(
@@ -167,7 +175,7 @@ def _target(program: PteProgram) -> Target:
     needed = TARGETS[0].spec_version
     for method in program.methods:
         for delegate in method.delegates:
-            if delegate.backend_id == CORE_ML:
+            if delegate.is_core_ml:
                 model = open_payload(delegate.payload, program.named_data).model
                 if model is not None:
                     needed = max(needed, load_package(model).spec_version)
@@ -218,7 +226,7 @@ def _features(method: PteMethod, program: PteProgram) -> dict[int | None, str]:
     """Return the Core ML feature of each value that a delegate takes or returns."""
     features: dict[int | None, str] = {}
     for delegate in method.delegates:
-        if delegate.backend_id == CORE_ML:
+        if delegate.is_core_ml:
             for value, name in zip(delegate.arguments, _names(delegate, program), strict=False):
                 features.setdefault(value, name.removesuffix(_WRAPPED))
     return features

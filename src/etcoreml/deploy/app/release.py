@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from etcoreml.errors import ProjectError
+from etcoreml.runtime.pte import CORE_ML
 
 URL = "https://github.com/pytorch/executorch"
 """Where the package lives; each release is a branch."""
@@ -17,7 +18,7 @@ URL = "https://github.com/pytorch/executorch"
 _BRANCHES = {"1.5": "swiftpm-1.5.0"}
 """By series: patch releases of Python's package do not always have one of Swift's."""
 
-_BACKENDS = {"CoreMLBackend": "backend_coreml", "XnnpackBackend": "backend_xnnpack"}
+_BACKENDS = {CORE_ML: "backend_coreml", "XnnpackBackend": "backend_xnnpack"}
 _KERNELS = {
     "aten": "kernels_optimized",
     "dim_order_ops": "kernels_optimized",
