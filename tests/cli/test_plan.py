@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from etcoreml.errors import PlanError
+from etcoreml.cli.plan_parts import Whole, exported_unit, parts_of
+from etcoreml.errors import PlanError, UsageError
 from etcoreml.placement import core_ml
 from etcoreml.placement.core_ml import Planned
 from tests import mlmodels
 from tests.cli.conftest import Cli
-from tests.lowering import lower
+from tests.lowering import CoreMLPartitioner, lower, specs
 
 LETTERS = ["none", "some", "many"]
 
@@ -78,6 +80,27 @@ def test_a_pte(cli: Cli, acosh_path: Path) -> None:
     (leaves,) = found["functions"][0]["leaves"]
     assert leaves["verdict"] == "not_capable"
     assert all(url.startswith("https://") for url in leaves["sources"])
+
+
+def test_the_compute_unit_a_pte_was_exported_for(cli: Cli, tmp_path: Path) -> None:
+    import torch
+
+    from etcoreml.mil.ct import coremltools
+
+    unit = coremltools().ComputeUnit.CPU_AND_GPU
+    partitioner = CoreMLPartitioner(compile_specs=specs(compute_unit=unit))
+    path = tmp_path / "model.pte"
+    path.write_bytes(lower(torch.nn.ReLU(), (torch.ones(3),), partitioner=partitioner))
+    assert document(cli, path)["compute_unit"] == "cpu_and_gpu"
+    assert document(cli, path, "--compute-unit", "cpu_only")["compute_unit"] == "cpu_only"
+
+
+@pytest.mark.parametrize("units", [("cpu_only", "all"), ("gpu",)])
+def test_no_one_compute_unit(package: Path, units: tuple[str, ...]) -> None:
+    (function,) = parts_of(str(package), method=None, function=None).parts
+    parts = [replace(function, compute_unit=unit) for unit in units]
+    with pytest.raises(UsageError, match="no one compute unit"):
+        exported_unit(Whole(parts))
 
 
 def test_a_model_that_is_lowered_first(cli: Cli) -> None:
@@ -198,3 +221,4 @@ def test_a_damaged_pte(cli: Cli, tmp_path: Path) -> None:
     outcome = cli("plan", path)
     assert outcome.code == 1
     assert outcome.stderr.count("error:") == 1
+    assert "damaged.pte': the file is not a .pte" in outcome.stderr

@@ -24,7 +24,12 @@ def plan(
             show_default=False,
         ),
     ],
-    compute_unit: Annotated[ComputeUnit, typer.Option(help="Where Core ML may run it.")] = "all",
+    compute_unit: Annotated[
+        ComputeUnit | None,
+        typer.Option(
+            help="Where Core ML may run it.", show_default="all; what a .pte was exported with"
+        ),
+    ] = None,
     method: Annotated[
         str | None, typer.Option(help="The method of a .pte.", show_default="every one")
     ] = None,
@@ -60,23 +65,24 @@ def plan(
     from etcoreml.placement.core_ml import core_ml_plan, is_here
 
     if measured and not is_here():
-        core_ml_plan(Path(model), compute_unit)  # says why it cannot
+        core_ml_plan(Path(model), compute_unit or "all")  # says why it cannot
     with libraries(False):
-        from etcoreml.cli.plan_parts import core_ml_plans, parts_of
+        from etcoreml.cli.plan_parts import core_ml_plans, exported_unit, parts_of
 
         whole = parts_of(model, method=method, function=function)
+        unit = compute_unit or exported_unit(whole)
         plans = None
         if measured or (measured is None and is_here()):
             try:
                 with render.stage("Asking Core ML"):
-                    plans = core_ml_plans(whole, compute_unit)
+                    plans = core_ml_plans(whole, unit)
             except PlanError as error:
                 if measured:
                     raise
                 render.print_note(f"{error.message}; what follows is an estimate")
     from etcoreml.cli.plan_report import plan_document, print_plan
 
-    document = plan_document(model, whole, compute_unit, plans)
+    document = plan_document(model, whole, unit, plans)
     if json:
         render.print_json(document)
     else:

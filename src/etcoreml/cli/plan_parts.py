@@ -6,12 +6,13 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast, get_args
 
 from etcoreml.blob import Directory
 from etcoreml.choices import ComputeUnit
 from etcoreml.cli import render
 from etcoreml.cli.model_paths import CORE_ML
-from etcoreml.errors import PlanError, UsageError
+from etcoreml.errors import PlanError, UsageError, naming
 from etcoreml.imports import quiet_imports
 from etcoreml.mil import Function, MilProgram, Pipeline, Signature, load_package, open_model
 from etcoreml.placement.core_ml import Plans, core_ml_plan
@@ -26,12 +27,14 @@ class Part:
         function: It.
         signature: Its described interface, if the model has one.
         model: Where its model is: on disk, or in a blob; None in a pipeline.
+        compute_unit: Where a delegate of a .pte was exported to run; None for a Core ML model.
     """
 
     label: str
     function: Function
     signature: Signature | None
     model: Path | Directory | None
+    compute_unit: str | None = None
 
 
 @dataclass
@@ -63,7 +66,7 @@ def parts_of(model: str, *, method: str | None, function: str | None) -> Whole:
     """
     path = Path(model)
     if path.suffix in CORE_ML:
-        with render.stage(f"Reading {path.name}"):
+        with naming(path), render.stage(f"Reading {path.name}"):
             return _core_ml_parts(path, function)
     if path.suffix == ".pte":
         return _pte_parts(path, method)
@@ -104,18 +107,14 @@ def _pipeline_parts(pipeline: Pipeline) -> Whole:
 
 
 def _pte_parts(path: Path, wanted: str | None) -> Whole:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read '{path}': {error.strerror}") from error
     with render.stage("Loading executorch"), quiet_imports():
         import executorch.exir._serialize._program  # noqa: F401
 
         from etcoreml.runtime.payload import open_payload
-        from etcoreml.runtime.pte import parse_pte
+        from etcoreml.runtime.pte import read_pte
     whole = Whole()
-    with render.stage(f"Reading {path.name}"):
-        program = parse_pte(data)
+    with naming(path), render.stage(f"Reading {path.name}"):
+        program = read_pte(path)
         names = [each.name for each in program.methods]
         if wanted is not None and wanted not in names:
             raise UsageError(
@@ -127,7 +126,7 @@ def _pte_parts(path: Path, wanted: str | None) -> Whole:
             whole.outside[method.name] = sum(method.operators.values())
             for i, delegate in enumerate(method.delegates):
                 label = f"method {method.name}, delegate {i}"
-                if delegate.backend_id != "CoreMLBackend":
+                if not delegate.is_core_ml:
                     whole.remarks.append(f"{label} is {delegate.backend_id}'s, not Core ML's")
                     continue
                 payload = open_payload(delegate.payload, program.named_data)
@@ -137,8 +136,28 @@ def _pte_parts(path: Path, wanted: str | None) -> Whole:
                 opened = load_package(payload.model)
                 entry = opened.function(payload.function)
                 signature = opened.signatures.get(entry.name)
-                whole.parts.append(Part(label, entry, signature, payload.model))
+                said = delegate.compile_specs.get("compute_units", b"all")
+                unit = said.decode("utf-8", "replace")
+                whole.parts.append(Part(label, entry, signature, payload.model, unit))
     return whole
+
+
+def exported_unit(whole: Whole) -> ComputeUnit:
+    """Return the compute unit that a .pte was exported for; ``all`` if nothing says so.
+
+    Raises:
+        UsageError: Its delegates were exported for several, or for one that is not known.
+    """
+    units = {part.compute_unit for part in whole.parts if part.compute_unit is not None}
+    for unit in get_args(ComputeUnit):
+        if units <= {unit}:
+            return cast(ComputeUnit, unit)
+    raise UsageError(
+        "the delegates were exported for no one compute unit",
+        found=", ".join(sorted(units)),
+        expected=f"one of {', '.join(get_args(ComputeUnit))}",
+        hint="Say with --compute-unit which one to plan for.",
+    )
 
 
 def core_ml_plans(whole: Whole, compute_unit: ComputeUnit) -> list[Plans]:
