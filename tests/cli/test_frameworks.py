@@ -36,6 +36,11 @@ def test_text() -> None:
     assert "_debug" not in run("--configuration", "release").output
 
 
+def test_a_folder_whose_name_has_a_space() -> None:
+    outcome = run("--source", "my sources")
+    assert "  cd 'my sources'\n" in outcome.output
+
+
 def test_json() -> None:
     document = json.loads(run("--json", "--configuration", "debug").stdout)
     assert document["built"] is False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -132,8 +133,9 @@ def check(
             ("files", f"{len(package.files)} in {directory}, not built here"),
         ]
     )
-    typer.echo(f"\nNext, on a Mac: cd {directory} && swift run -c release device-check")
-    typer.echo(f"Then here: etcoreml compare {model} --device-report report.json")
+    folder, program_file = (shlex.quote(str(each)) for each in (directory, model))
+    typer.echo(f"\nNext, on a Mac: cd {folder} && swift run -c release device-check")
+    typer.echo(f"Then here: etcoreml compare {program_file} --device-report report.json")
 
 
 def _array(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -121,7 +122,8 @@ def new(
             ("files", f"{len(app.files)} in {directory}, not built here"),
         ]
     )
-    typer.echo(f"\nNext, on a Mac: open {directory / app.options.name}.xcodeproj")
+    bundle = shlex.quote(f"{directory / app.options.name}.xcodeproj")
+    typer.echo(f"\nNext, on a Mac: open {bundle}")
 
 
 def _labels(path: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -128,7 +129,7 @@ def _print_commands(plan: Plan) -> None:
     for step in plan.steps:
         typer.echo(f"  # {step.what}")
         if step.in_source and not inside:
-            typer.echo(f"  cd {plan.source}")
+            typer.echo(f"  cd {shlex.quote(str(plan.source))}")
             inside = True
         typer.echo(f"  {step.line}")
         if step.command[-1] == ".venv":
