@@ -88,8 +88,8 @@ def _load_native() -> Any:
             "the native bridge does not fit the installed executorch",
             found=f"executorch {installed}",
             expected=f"executorch {EXECUTORCH_VERSION}",
-            hint="Reinstall etcoreml beside this executorch: "
-            "pip install --force-reinstall --no-deps --no-build-isolation etcoreml",
+            hint="Reinstall etcoreml beside this executorch, in a clone of it: "
+            "pip install --force-reinstall --no-deps --no-build-isolation .",
         )
     try:
         from etcoreml import _native

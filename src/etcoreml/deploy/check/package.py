@@ -65,7 +65,7 @@ def make_check(reference: Reference) -> CheckPackage:
         "PRODUCTS": "\n".join(
             f'        .product(name: "{each}", package: "executorch"),' for each in products
         ),
-        "REFERENCES": " and ".join(_TITLES[name] for name in reference.outputs),
+        "REFERENCES": _enumerated([_TITLES[name] for name in reference.outputs]),
         "INPUTS": _counted(len(reference.inputs)),
         "ITERATIONS": str(reference.iterations),
         "MIN_SNR": repr(float(reference.min_snr_db)),
@@ -118,6 +118,11 @@ _TITLES = {
     "fast": "those of its engine with fp16 weights and fp32 arithmetic (`fast`)",
     "eager": "those of PyTorch eager in fp32 (`eager`)",
 }
+
+
+def _enumerated(items: Sequence[str]) -> str:
+    *others, last = items
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _counted(inputs: int) -> str:
