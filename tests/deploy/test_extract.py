@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,7 @@ def test_names_that_lead_elsewhere(affine: bytes, tmp_path: Path) -> None:
     (method,) = parse_pte(affine).methods
     names = ["../../evil", "..", "a/b", "", "näme"]
     methods = tuple(
-        PteMethod(name, (), (), _altered(method.delegates, bytes([i])), {})
+        replace(method, name=name, delegates=_altered(method.delegates, bytes([i])))
         for i, name in enumerate(names)
     )
     models = embedded_models(PteProgram(methods, {}, 0))
@@ -195,7 +196,7 @@ def test_programs_without_core_ml() -> None:
     data = bytes(to_edge_transform_and_lower(exported).to_executorch().buffer)
     with pytest.raises(ProgramError, match="no Core ML delegate; found no delegate at all"):
         models_of(data)
-    other = PteMethod("forward", (), (), (PteDelegate("XnnpackBackend", b"x", {}, 1),), {})
+    other = PteMethod("forward", (), (), (PteDelegate("XnnpackBackend", b"x", {}, 1),), {}, (), ())
     with pytest.raises(ProgramError, match="found XnnpackBackend"):
         embedded_models(PteProgram((other,), {}, 0))
 
@@ -205,7 +206,7 @@ def test_damaged_payloads() -> None:
 
     def program(payload: bytes) -> PteProgram:
         delegates = (PteDelegate("CoreMLBackend", payload, {}, 1),)
-        return PteProgram((PteMethod("forward", (), (), delegates, {}),), {"here": b""}, 0)
+        return PteProgram((PteMethod("forward", (), (), delegates, {}, (), ()),), {"here": b""}, 0)
 
     with pytest.raises(BlobReferenceError, match=r"delegate 0 of method .forward.*found here"):
         embedded_models(program(write_reference(Reference("gone"))))
