@@ -146,16 +146,10 @@ def test_commands_and_options_exist(path: str) -> None:
     found = re.findall(r"(?:`|^)etcoreml ((?:app )?[\w-]+)([^`\n]*)", text, re.MULTILINE)
     assert found
     for command, rest in found:
-        if command in LATER:
-            continue
         result = CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "200"})
         assert result.exit_code == 0, command
         for option in re.findall(r"--[a-z_-]+", rest):
             assert option in result.output, f"{command} {option}"
-
-
-LATER = {"extract"}
-"""Commands of another change."""
 
 
 @pytest.mark.parametrize("page", ["deployment.md", "troubleshooting.md"])
