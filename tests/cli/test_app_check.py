@@ -115,6 +115,20 @@ def test_a_report_as_json(cli: Cli, net_path: Path, report: Path) -> None:
     assert all(each["median_ms"] > 0 for each in document["here"])
 
 
+def test_apples_delegate_is_timed_as_it_is(
+    cli: Cli, net_path: Path, report: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import etcoreml
+
+    status = etcoreml.BridgeStatus(registered=False, reason="Apple's own serves")
+    monkeypatch.setattr(etcoreml, "bridge", status)
+    outcome = cli("compare", net_path, "--device-report", report)
+    assert outcome.code == 0, outcome.stderr
+    rows = [line for line in outcome.stdout.splitlines() if line.startswith("here, ")]
+    assert [row.split("  ")[0] for row in rows] == ["here, Core ML"]
+    assert "this machine: Apple's own serves" in outcome.stdout
+
+
 @pytest.mark.parametrize(("units", "least", "code"), [(4, 1, 3), (2, 61, 0), (2, 62, 3)])
 def test_threshold(
     cli: Cli, net_path: Path, report: Path, units: int, least: int, code: int

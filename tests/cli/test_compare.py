@@ -74,6 +74,24 @@ def test_a_pte_with_its_record(cli: Cli, tmp_path: Path) -> None:
     assert "fast numerics" in outcome.stdout
 
 
+def test_apples_delegate_has_numerics_of_its_own(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    import etcoreml
+
+    status = etcoreml.BridgeStatus(registered=False, reason="Apple's own serves")
+    monkeypatch.setattr(etcoreml, "bridge", status)
+    outcome = cli("compare", "tests.cli.models:net", "--json")
+    assert outcome.code == 0, outcome.stderr
+    document = json.loads(outcome.stdout)
+    assert document["numerics"] is None
+    assert document["outputs"][0]["snr_db"] > 40
+    outcome = cli("compare", "tests.cli.models:net")
+    assert outcome.code == 0, outcome.stderr
+    assert "this machine: Apple's own serves" in outcome.stdout
+    outcome = cli("compare", "tests.cli.models:net", "--numerics", "fast")
+    assert outcome.code == 2
+    assert "cannot pass on numerics" in outcome.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -119,10 +119,10 @@ def compare(
             files,
             etrecord=etrecord,
             precision=precision or "float16",
-            numerics=numerics or "faithful",
+            numerics=numerics,
         )
     from etcoreml.cli.compare_report import print_comparison
 
-    print_comparison(model, found, numerics or "faithful", min_snr, sort or "snr", limit, json)
+    print_comparison(model, found, min_snr, sort or "snr", limit, json)
     if min_snr is not None and found.worst_output_db < min_snr:
         raise typer.Exit(FAILED)

@@ -11,6 +11,7 @@ import typer
 
 from etcoreml.choices import Numerics
 from etcoreml.cli import render
+from etcoreml.cli.run_program import where
 from etcoreml.deploy.check.report import DeviceReport, OutputDistance, read_device_report, worst
 from etcoreml.errors import DeviceReportError, UsageError
 from etcoreml.units import megabytes
@@ -76,9 +77,13 @@ def _measured_here(model: Path, method: str) -> list[dict[str, Any]]:
 
         start_threads()
     found = []
-    ways: tuple[Numerics, ...] = ("fast", "faithful")
+    # Apple's delegate has numerics of its own, where that serves.
+    ways: tuple[Numerics | None, ...] = (None,)
+    if etcoreml.bridge.registered:
+        ways = ("fast", "faithful")
     for numerics in ways:
-        with render.stage(f"Running it here with {numerics} numerics", still=True):
+        how = f" with {numerics} numerics" if numerics else ""
+        with render.stage(f"Running it here{how}", still=True):
             program = etcoreml.load(model, numerics=numerics)
             if method not in program.methods:
                 raise DeviceReportError(
@@ -123,7 +128,7 @@ def _print(
             )
         )
     for each in ours:
-        name = each["numerics"]
+        name = each["numerics"] or "Core ML"
         rows.append(
             (
                 f"here, {name}",
@@ -148,7 +153,7 @@ def _print(
     if report.simulated:
         facts.append(("simulated", "no device made this report: its figures mean nothing"))
     facts.append(("SNR", "the worst output, beside what this machine computed in that way"))
-    facts.append(("here", "this machine, through OpenVINO: not run on Core ML"))
+    facts.append(("here", where()))
     if min_snr is not None:
         verdict = "met" if report.worst_snr_db >= min_snr else "missed"
         facts.append(("threshold", f"{min_snr:g} dB: {verdict}"))

@@ -28,10 +28,12 @@ class Comparison:
     Attributes:
         operations: ``comparison.Compared`` in order of the graph.
         outputs: Of the method, in order.
+        numerics: How it was computed; None if Apple's delegate did.
     """
 
     operations: Sequence[Any]
     outputs: Sequence[Distance]
+    numerics: Numerics | None
 
     @property
     def worst_output_db(self) -> float:
@@ -45,7 +47,7 @@ def compare_program(
     *,
     etrecord: Path | None,
     precision: Precision,
-    numerics: Numerics,
+    numerics: Numerics | None,
 ) -> Comparison:
     """Compare.
 
@@ -54,7 +56,8 @@ def compare_program(
         files: A file for each input, in order; none for the model's example inputs.
         etrecord: Of the .pte.
         precision: Of a model that is lowered.
-        numerics: How it is computed.
+        numerics: How it is computed; None for ``faithful``, or as Apple's delegate does where that
+            serves, which takes no such option.
 
     Raises:
         UsageError: An input cannot be read, or the record has nothing to compare with.
@@ -69,10 +72,13 @@ def compare_program(
             import torch
             from executorch.devtools.etrecord import parse_etrecord
 
+            import etcoreml
             from etcoreml.trace.comparison import compare_outputs, compare_values
             from etcoreml.trace.record import restore_constants
 
             start_threads()
+        if numerics is None and etcoreml.bridge.registered:
+            numerics = "faithful"
         record = parse_etrecord(str(etrecord))
         if record.exported_program is None:
             raise UsageError(f"'{etrecord}' holds no exported program to compare with")
@@ -86,11 +92,12 @@ def compare_program(
             result = record.exported_program.module()(*values)
             expected = torch.utils._pytree.tree_leaves(result)
         dump, buffer = folder / "etdump.etdp", folder / "debug_buffer.bin"
-        with render.stage(f"Running {pte.name} with {numerics} numerics"):
+        how = f" with {numerics} numerics" if numerics else ""
+        with render.stage(f"Running {pte.name}{how}"):
             actual = _run(pte, values, numerics, dump, buffer)
         with render.stage("Comparing"):
             operations = compare_values(dump, buffer, etrecord)
-    return Comparison(operations, compare_outputs(actual, expected))
+    return Comparison(operations, compare_outputs(actual, expected), numerics)
 
 
 def _inputs(record: Any, files: Sequence[Path], pte: Path) -> tuple[Any, ...]:
@@ -109,7 +116,7 @@ def _inputs(record: Any, files: Sequence[Path], pte: Path) -> tuple[Any, ...]:
 
 
 def _run(
-    pte: Path, values: Sequence[Any], numerics: Numerics, dump: Path, buffer: Path
+    pte: Path, values: Sequence[Any], numerics: Numerics | None, dump: Path, buffer: Path
 ) -> list[Any]:
     """Run once, with a debug buffer for all values."""
     import etcoreml

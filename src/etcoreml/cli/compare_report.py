@@ -10,6 +10,7 @@ import typer
 
 from etcoreml.cli import render
 from etcoreml.cli.compare_program import Comparison
+from etcoreml.cli.run_program import where
 from etcoreml.trace.metrics import Distance
 
 _COLUMNS = ("operation", "SNR dB>", "PSNR dB>", "cosine>", "max abs>", "overflow>", "underflow>")
@@ -18,7 +19,6 @@ _COLUMNS = ("operation", "SNR dB>", "PSNR dB>", "cosine>", "max abs>", "overflow
 def print_comparison(
     model: str,
     found: Comparison,
-    numerics: str,
     min_snr: float | None,
     order: str,
     limit: int | None,
@@ -29,7 +29,6 @@ def print_comparison(
     Args:
         model: What was compared.
         found: The result.
-        numerics: How it was computed.
         min_snr: Least signal-to-noise ratio of the outputs in dB, or None.
         order: ``snr`` for the worst first, or ``graph``.
         limit: Most rows; None for all.
@@ -42,7 +41,7 @@ def print_comparison(
         render.print_json(
             {
                 "model": model,
-                "numerics": numerics,
+                "numerics": found.numerics,
                 "min_snr_db": min_snr,
                 "outputs": [asdict(each) for each in found.outputs],
                 "first_jump": None if jump is None else jump.name,
@@ -70,12 +69,19 @@ def print_comparison(
     if jump is not None:
         where = f" ({', '.join(map(_file, jump.source))})" if jump.source else ""
         facts.append(("error jumps at", f"{jump.name}{where}"))
-    facts.append(("runs on", f"this machine, {numerics} numerics: not run on Core ML"))
+    facts.append(("runs on", _where(found)))
     if min_snr is not None:
         verdict = "met" if found.worst_output_db >= min_snr else "missed"
         facts.append(("threshold", f"{min_snr:g} dB: {verdict}"))
     render.print_facts(facts)
     render.print_left_out(len(rows), limit)
+
+
+def _where(found: Comparison) -> str:
+    # Where Apple's delegate serves, it has numerics of its own.
+    if found.numerics is None:
+        return where()
+    return f"this machine, {found.numerics} numerics: not run on Core ML"
 
 
 def _cells(found: Distance) -> tuple[Any, ...]:

@@ -118,10 +118,10 @@ def report(
                 runs,
                 method=method or "forward",
                 etrecord=etrecord,
-                numerics=numerics or "faithful",
+                numerics=numerics,
             )
         else:
-            found = lowered_report(model, runs, numerics=numerics or "faithful")
+            found = lowered_report(model, runs, numerics=numerics)
     document = found.to_dict()
     if output is not None:
         if output.suffix == ".html":

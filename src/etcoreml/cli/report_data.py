@@ -43,13 +43,13 @@ class Runs:
         return "the files given" if self.files else "random tensors"
 
 
-def lowered_report(model: str, runs: Runs, *, numerics: Numerics) -> Report:
+def lowered_report(model: str, runs: Runs, *, numerics: Numerics | None) -> Report:
     """Lower a model, run it, compare it with eager, and report.
 
     Args:
         model: What ``etcoreml export`` takes.
         runs: Its example inputs are taken where no files are given.
-        numerics: Of the comparison.
+        numerics: Of the comparison; None for what `compare_program` takes then.
 
     Raises:
         UsageError, ExportError: The model is none, or cannot be exported.
@@ -87,7 +87,7 @@ def lowered_report(model: str, runs: Runs, *, numerics: Numerics) -> Report:
 
 
 def program_report(
-    path: Path, runs: Runs, *, method: str, etrecord: Path | None, numerics: Numerics
+    path: Path, runs: Runs, *, method: str, etrecord: Path | None, numerics: Numerics | None
 ) -> Report:
     """Run a .pte, compare it with eager if its ETRecord is there, and report.
 
@@ -96,7 +96,7 @@ def program_report(
         runs: The inputs of the ETRecord are taken where no files are given.
         method: Its name.
         etrecord: Of the .pte.
-        numerics: Of the comparison.
+        numerics: Of the comparison; None for what `compare_program` takes then.
 
     Raises:
         UsageError: There is no such method, or an input cannot be read.
@@ -183,7 +183,7 @@ def core_ml_report(
 
 
 def _run(
-    pte: Path, runs: Runs, method: str, etrecord: Path | None, numerics: Numerics
+    pte: Path, runs: Runs, method: str, etrecord: Path | None, numerics: Numerics | None
 ) -> tuple[Profile, Precision | None, str, Any, str]:
     """Return the profile, the comparison or why there is none, the record, and what went in."""
     from etcoreml.cli.profile_program import profile_program
@@ -212,7 +212,7 @@ def _run(
 
 
 def _precision(
-    pte: Path, runs: Runs, etrecord: Path, numerics: Numerics
+    pte: Path, runs: Runs, etrecord: Path, numerics: Numerics | None
 ) -> tuple[Precision | None, str]:
     """Compare with eager; a model that cannot be compared still has a report."""
     from etcoreml.cli.compare_program import compare_program
@@ -232,7 +232,7 @@ def _precision(
         return None, error.message
     jump = first_jump(found.operations)
     name = None if jump is None else jump.name
-    return precision_of(found.operations, found.outputs, numerics, name), ""
+    return precision_of(found.operations, found.outputs, found.numerics, name), ""
 
 
 def _report(

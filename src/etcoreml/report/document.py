@@ -172,13 +172,14 @@ class Precision:
     """Where the error comes from.
 
     Attributes:
-        numerics: How it was computed here: ``faithful`` rounds as a device would.
+        numerics: How it was computed here: ``faithful`` rounds as a device would; None if Apple's
+            delegate did.
         outputs: Of the model.
         operations: In order of the graph.
         first_jump: The operation at which the error jumps, if one does.
     """
 
-    numerics: str
+    numerics: str | None
     outputs: tuple[Compared, ...]
     operations: tuple[Compared, ...]
     first_jump: str | None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def precision_of(
     operations: Sequence[comparison.Compared],
     outputs: Sequence[Distance],
-    numerics: str,
+    numerics: str | None,
     first_jump: str | None,
 ) -> Precision:
     """Return what `etcoreml compare` finds as the report has it.
@@ -25,7 +25,7 @@ def precision_of(
     Args:
         operations: In order of the graph.
         outputs: Of the method.
-        numerics: How it was computed.
+        numerics: How it was computed; None if Apple's delegate did.
         first_jump: The operation at which the error jumps, or None.
     """
     return Precision(

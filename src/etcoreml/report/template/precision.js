@@ -41,7 +41,7 @@ function precisionLead(precision) {
   const worst = lost ? "Nothing is left of an output" : finite.length ? `The worst output has an SNR of ${decibels(Math.min(...finite))}` : "Outputs are exact";
   const numerics = { faithful: "every fp16 value rounded as a device would", fast: "fp16 weights, fp32 arithmetic", turbo: "bf16 arithmetic" }[precision.numerics];
   const jump = precision.first_jump ? ` The error jumps at ${plainName(precision.first_jump)}.` : "";
-  return `${worst}, beside eager in fp32, with ${numerics || precision.numerics}.${jump}`;
+  return `${worst}, beside eager in fp32, with ${numerics || "the numerics of Apple\u2019s delegate"}.${jump}`;
 }
 
 function heatStrip(operations) {
