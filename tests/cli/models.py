@@ -79,6 +79,19 @@ def overflow() -> Built:
     return _Attention().eval(), (torch.randn(1, 8, 16),)
 
 
+class _Heads(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        heads = x.unflatten(-1, (2, 8)).transpose(1, 2)
+        attended = nn.functional.scaled_dot_product_attention(heads, heads, heads)
+        return attended.transpose(1, 2).flatten(2)
+
+
+def attention() -> Built:
+    """Attention of two heads, which OpenVINO computes in one kernel."""
+    torch.manual_seed(2)
+    return _Heads(), (torch.randn(1, 16, 16),)
+
+
 class _Acosh(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return torch.acosh(x.abs() + 1.5) * 2, (x * 2).to(torch.int32)

@@ -57,6 +57,15 @@ def test_the_warm_up_is_left_out_of_several_delegates(cli: Cli, acosh_path: Path
     assert document["load_s"] > 0
 
 
+def test_a_kernel_goes_by_what_computes_the_most(cli: Cli) -> None:
+    outcome = cli("profile", "tests.cli.models:attention", *FEW, "--json")
+    assert outcome.code == 0, outcome.stderr
+    operations = json.loads(outcome.stdout)["operations"]
+    (attention,) = (each for each in operations if each["fused_with"])
+    assert attention["type"] == "matmul"
+    assert {each.partition(":")[2] for each in attention["fused_with"]} >= {"softmax", "matmul"}
+
+
 @pytest.mark.parametrize("by", ["op", "type"])
 def test_tables(cli: Cli, net_path: Path, by: str) -> None:
     outcome = cli("profile", net_path, *FEW, "--by", by, "--limit", 1)

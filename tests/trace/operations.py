@@ -15,3 +15,10 @@ CONV = _operation("conv", "y")
 RELU = _operation("relu", "z")
 SPLIT = _operation("split", "p", "q")
 OPERATIONS = (CONV, RELU, SPLIT)
+FLOPS = {"y:conv": 9, "z:relu": 1, "p:split": 0}
+ATTENTION = (
+    _operation("matmul", "scores"),
+    _operation("softmax", "weights"),
+    _operation("matmul", "attention"),
+    _operation("transpose", "t"),
+)

@@ -6,7 +6,7 @@ import json
 
 from etcoreml.engine import Kernel, NodeTime
 from etcoreml.trace import UNATTRIBUTED, EventWriter, attribute
-from tests.trace.operations import OPERATIONS
+from tests.trace.operations import FLOPS, OPERATIONS
 
 KERNELS = [
     Kernel("x_abcd_acdb_y", (), ()),
@@ -23,7 +23,7 @@ TIMES = [
 
 
 def writer() -> EventWriter:
-    return EventWriter(attribute(KERNELS, OPERATIONS), ("CPU",), "fast")
+    return EventWriter(attribute(KERNELS, OPERATIONS, FLOPS), ("CPU",), "fast")
 
 
 def test_one_event_for_each_operation_end_to_end() -> None:
@@ -54,7 +54,7 @@ def test_metadata() -> None:
 
 
 def test_compute_units_have_apples_names() -> None:
-    made = EventWriter(attribute(KERNELS, OPERATIONS), ("NPU", "GPU.0", "CPU"), "fast")
+    made = EventWriter(attribute(KERNELS, OPERATIONS, FLOPS), ("NPU", "GPU.0", "CPU"), "fast")
     metadata = json.loads(made.events(TIMES, 0, 100)[0].metadata)
     assert metadata["supportedComputeUnits"] == ["NE", "GPU", "CPU"]
 

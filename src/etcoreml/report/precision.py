@@ -40,7 +40,7 @@ def precision_of(
 
 
 def snr_by_symbol(precision: Precision | None) -> dict[str, float]:
-    """Return the finite signal-to-noise ratios by debug symbol, in dB."""
+    """Return the finite signal-to-noise ratios in dB by debug symbol, in order of the graph."""
     return {
         symbol: each.snr_db
         for each in (precision.operations if precision else ())

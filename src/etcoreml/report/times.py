@@ -21,7 +21,7 @@ def time_of(profile: Profile, limits: Roofline, snr_db: Mapping[str, float], inp
     Args:
         profile: What was measured.
         limits: Of this machine.
-        snr_db: Of results, by debug symbol, the finite ones.
+        snr_db: Of results, by debug symbol in order of the graph, the finite ones.
         inputs: Where the inputs come from.
     """
     whole = profile.median_ms
@@ -46,8 +46,9 @@ def time_of(profile: Profile, limits: Roofline, snr_db: Mapping[str, float], inp
 def _operation(
     each: Profiled, whole: float, limits: Roofline, snr_db: Mapping[str, float]
 ) -> Operation:
-    # The result of what is fused is that of the last of it.
-    found = [snr_db[name] for name in (each.name, *each.fused_with) if name in snr_db]
+    # The result of what is fused is that of the last of it, in order of the graph.
+    fused = {each.name, *each.fused_with}
+    found = [snr for name, snr in snr_db.items() if name in fused]
     inside = each.type != "ExecuTorch"
     return Operation(
         name=each.name if inside else each.name.removeprefix(_RUNTIME),

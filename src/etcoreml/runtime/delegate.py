@@ -87,7 +87,7 @@ def init(
             session,
             payload.method,
             features,
-            operations,
+            function,
             set(values),
             numerics=numerics,
         )

@@ -20,6 +20,7 @@ from etcoreml.runtime.binding import BoundMethod
 from etcoreml.runtime.metadata import MethodMetadata, parse_debug_symbols
 from etcoreml.trace import EventWriter, RunTimes, attribute
 from etcoreml.trace.attribution import symbol
+from etcoreml.trace.cost import costs
 
 NO_TRACE, EVENTS, INTERMEDIATES = 0, 1, 2
 """Trace levels."""
@@ -37,6 +38,19 @@ def traced_operations(function: Function) -> Mapping[str, Operation]:
         for each in function.block.operations
         if each.outputs and each.type != "const"
     }
+
+
+def event_writer(session: Session, function: Function, numerics: str) -> EventWriter:
+    """Return what makes the events of a session's runs.
+
+    Args:
+        session: Compiled for profiling.
+        function: That it was compiled from.
+        numerics: Its numerics mode.
+    """
+    flops = {name: each.flops for name, each in costs(function).items()}
+    attributions = attribute(session.kernels, traced_operations(function).values(), flops)
+    return EventWriter(attributions, session.devices, numerics)
 
 
 def traced_values(operations: Mapping[str, Operation], directory: Directory) -> list[str]:
@@ -63,8 +77,8 @@ class TracedMethod(BoundMethod):
         session: Compiled for profiling; with taps for ``values`` that are no outputs.
         metadata: Feature names in argument order.
         features: The inputs as the model describes them.
-        operations: From `traced_operations`.
-        values: Which of them to show the values of.
+        function: That the session was compiled from.
+        values: Which of its operations to show the values of, by first output.
         numerics: The numerics mode of the session.
     """
 
@@ -73,15 +87,16 @@ class TracedMethod(BoundMethod):
         session: Session,
         metadata: MethodMetadata,
         features: tuple[Feature, ...],
-        operations: Mapping[str, Operation],
+        function: Function,
         values: Collection[str] = (),
         numerics: str = "fast",
     ) -> None:
         super().__init__(session, metadata, features)
         self._session = session
-        self._operations = operations
+        self._function = function
         self._numerics = numerics
         self._times = RunTimes()
+        operations = traced_operations(function)
         ports = (*session.outputs, *session.taps)
         self._values = [
             (symbol(operations[port.name]), index, port)
@@ -91,8 +106,7 @@ class TracedMethod(BoundMethod):
 
     @functools.cached_property
     def _writer(self) -> EventWriter:
-        attributions = attribute(self._session.kernels, self._operations.values())
-        return EventWriter(attributions, self._session.devices, self._numerics)
+        return event_writer(self._session, self._function, self._numerics)
 
     def check_room(self, room: int) -> None:
         """Refuse a run whose intermediate values would overrun the debug buffer.

@@ -9,8 +9,8 @@ from etcoreml.engine import compile_function
 from etcoreml.errors import FeatureNameError
 from etcoreml.mil.program import Feature, Function, MilProgram, Signature
 from etcoreml.runtime.features import default_array, described, input_array
-from etcoreml.runtime.traced import traced_operations
-from etcoreml.trace import Event, EventWriter, RunTimes, attribute
+from etcoreml.runtime.traced import event_writer
+from etcoreml.trace import Event, RunTimes
 
 
 class TracedFunction:
@@ -47,8 +47,7 @@ class TracedFunction:
         self._request = self._session.create_request()
         signature = program.signatures.get(function.name, Signature((), ()))
         self._inputs = [(port, described(port, signature.inputs)) for port in self._session.inputs]
-        attributions = attribute(self._session.kernels, traced_operations(function).values())
-        self._writer = EventWriter(attributions, self._session.devices, numerics)
+        self._writer = event_writer(self._session, function, numerics)
         self._times = RunTimes()
 
     @property

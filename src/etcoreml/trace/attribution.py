@@ -6,6 +6,7 @@ function. Leaves: for each kernel, the operation its time belongs to and those f
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,8 +26,8 @@ class Attribution:
 
     Attributes:
         operation: The operation that has its time.
-        members: Every operation known to be computed in the kernel, the first included.
-        by_name: Whether the kernel is named after it; otherwise it is a neighbour's, such as a
+        members: Every operation known to be computed in the kernel, in order of the function.
+        by_name: Whether OpenVINO's names lead to it; otherwise it is a neighbour's, such as of a
             change of layout before a convolution.
     """
 
@@ -36,22 +37,31 @@ class Attribution:
 
 
 def attribute(
-    kernels: Sequence[Kernel], operations: Iterable[Operation]
+    kernels: Sequence[Kernel],
+    operations: Iterable[Operation],
+    flops: Mapping[str, int | None],
 ) -> Mapping[str, Attribution]:
     """Attribute kernels to operations.
 
-    A kernel goes to the operation it is named after, else to the first that OpenVINO says is fused
-    into it, else to the one whose name ends its own (OpenVINO names changes of layout so), else to
-    that of the nearest kernel that reads its result or, at the end of the graph, makes its input.
+    A kernel computes the operation it is named after, and those that OpenVINO says are fused into
+    it; if there are none, the one whose name ends its own (OpenVINO names changes of layout so). It
+    goes to that of them with the most FLOPs: OpenVINO names attention after the transpose at its
+    end. Of several, to the one it is named after, else the last. A kernel without any goes to the
+    operation of the nearest kernel that reads its result or, at the end of the graph, makes its
+    input.
 
     Args:
         kernels: Of ``Session.kernels``.
-        operations: The top-level operations of the function.
+        operations: The top-level operations of the function, in order.
+        flops: Of the operations, by debug symbol; None, for what depends on a size that varies,
+            counts as the most.
 
     Returns:
         By the kernel's name. A kernel that nothing leads to is left out.
     """
-    owners = {out.name: each for each in operations for out in each.outputs}
+    given = list(operations)
+    places = {symbol(each): i for i, each in enumerate(given)}
+    owners = {out.name: each for each in given for out in each.outputs}
     found: dict[str, Attribution] = {}
     for kernel in kernels:
         names = (kernel.name, *kernel.originals)
@@ -60,8 +70,9 @@ def attribute(
             members = {name: None}
         if members:
             unique = {symbol(owners[name]): owners[name] for name in members}
-            made = tuple(unique.values())
-            found[kernel.name] = Attribution(made[0], made, by_name=True)
+            made = tuple(unique[name] for name in sorted(unique, key=places.__getitem__))
+            own = owners.get(_owned(kernel.name, owners) or "")
+            found[kernel.name] = Attribution(_heaviest(made, own, flops), made, by_name=True)
     by_name = {kernel.name: kernel for kernel in kernels}
     readers = _readers(kernels)
     named = frozenset(found)
@@ -74,6 +85,18 @@ def attribute(
                 operation = found[near].operation
                 found[kernel.name] = Attribution(operation, (operation,), by_name=False)
     return found
+
+
+def _heaviest(
+    members: Sequence[Operation], own: Operation | None, flops: Mapping[str, int | None]
+) -> Operation:
+    """Return the member with the most FLOPs; of several ``own`` if it is one, else the last."""
+
+    def weight(place: int) -> tuple[float, bool, int]:
+        count = flops.get(symbol(members[place]), 0)
+        return math.inf if count is None else count, members[place] is own, place
+
+    return members[max(range(len(members)), key=weight)]
 
 
 def _owned(name: str, owners: Mapping[str, Operation]) -> str | None:

@@ -19,7 +19,8 @@ class Profiled:
     """One operation.
 
     Attributes:
-        name: Debug symbol ``<output>:<op>``, or the event of the runtime's own operator.
+        name: Debug symbol ``<output>:<op>``, of several in one kernel that with the most FLOPs; or
+            the event of the runtime's own operator.
         type: MIL op, or ``ExecuTorch`` for an operator outside of the delegates.
         times_ms: Of each run, in milliseconds.
         cost: What it computes and moves, those fused with it included.
