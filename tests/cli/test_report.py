@@ -53,6 +53,10 @@ def test_a_model_that_is_lowered(cli: Cli) -> None:
     assert document["weights"]["dtypes"][0]["dtype"] == "fp16"
     assert document["options"]["minimum_deployment_target"] == "iOS15"
     assert document["environment"]["executorch"].startswith("1.5")
+    plan = document["plan"]
+    assert (plan["origin"], plan["compute_unit"]) == ("estimate", "cpu_and_ne")
+    assert sum(each["estimated_work_share"] for each in plan["operations"]) == pytest.approx(1)
+    assert {"conv", "linear"} <= {each["operation"].split(":")[1] for each in plan["operations"]}
 
 
 def test_a_program(cli: Cli, acosh_path: Path) -> None:
@@ -87,6 +91,20 @@ def test_a_core_ml_model(cli: Cli, linear_package: Path) -> None:
     assert layer["inputs"] == ["x"]
 
 
+def test_the_plan_is_that_of_etcoreml_plan(cli: Cli, net_path: Path) -> None:
+    unit = ("--compute-unit", "cpu_and_gpu")
+    plan = reported(cli, net_path, *unit)["plan"]
+    (function,) = json.loads(cli("plan", net_path, *unit, "--json").stdout)["functions"]
+    expected = [each for each in function["operations"] if each["verdict"] != "no_device"]
+    assert plan["compute_unit"] == "cpu_and_gpu"
+    for row, each in zip(plan["operations"], expected, strict=True):
+        assert row["operation"] == f"{each['name']}:{each['type']}"
+        assert row["preferred"] == " or ".join(each["preferred"]) == "GPU"
+        assert row["supported"] == each["supported"]
+        assert row["estimated_work_share"] == pytest.approx(each["estimated_work_share"])
+        assert row["confidence"] in plan["confidence"]
+
+
 @pytest.mark.parametrize("suffix", [".html", ".json"])
 def test_files(cli: Cli, net_path: Path, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"report{suffix}"
@@ -94,6 +112,7 @@ def test_files(cli: Cli, net_path: Path, tmp_path: Path, suffix: str) -> None:
     assert outcome.code == 0, outcome.stderr
     assert str(path) in outcome.stdout
     assert "not run on Core ML" in outcome.stdout
+    assert "an estimate for cpu_and_ne" in outcome.stdout
     text = path.read_text(encoding="utf-8")
     assert text.startswith("<!doctype html>" if suffix == ".html" else "{")
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
@@ -128,6 +147,7 @@ def test_a_failure_leaves_what_was_there(
         (("PTE", "--json", "--numerics", "fast"), "needs --etrecord"),
         (("PTE", "--json", "--etrecord", "none.etrecord"), "there is no file"),
         (("PTE", "--json", "--etrecord", "pyproject.toml"), "executorch cannot read"),
+        (("PTE", "--json", "--compute-unit", "npu"), "'npu' is not one of"),
         (("PTE", "--json", "--method", "decode"), "no method 'decode'"),
         (("PTE", "--json", "--input", "x.npy"), "there is no file 'x.npy'"),
         (("PACKAGE", "--json", "--method", "forward"), "--method does not apply"),

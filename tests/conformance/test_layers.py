@@ -36,7 +36,7 @@ ALLOWED = {
     # Takes programs apart, makes some of Core ML models, and writes what an app needs.
     "deploy": {"etcoreml", "runtime", "trace", "engine", "mil", "blob", *BASE, *GENERATED},
     # Everything known of a model in one document, and as a page.
-    "report": {"partition", "runtime", "trace", "mil", *BASE},
+    "report": {"partition", "runtime", "trace", "placement", "mil", *BASE},
     # Lowers a decoder of its own, and runs it.
     "llm": {"partition", "compiler", "runtime", "mil", *BASE},
     # Lowers and runs a program with one choice after the other.

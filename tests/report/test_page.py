@@ -220,22 +220,63 @@ def test_it_fits_its_window(shown: Browser, written: Written, width: int, dark: 
     assert shown.run(CONTRAST.read_text()) == [], "text that does not stand out"
 
 
-def test_a_plan_has_a_section(chromium: Browser, written: Written, tmp_path: Path) -> None:
-    rows = [
-        {
-            "operation": "y:conv",
-            "preferred": "Neural Engine",
-            "supported": ["CPU", "Neural Engine"],
+def test_the_plan_is_called_an_estimate(shown: Browser, written: Written) -> None:
+    plan = written[1]["plan"]
+    lead = shown.run("document.querySelector('#plan .lead').textContent")
+    assert "An estimate" in lead
+    assert "for cpu_and_ne, not Core ML\u2019s own plan" in lead
+    assert "Search operations" in shown.run("document.querySelector('#plan input').placeholder")
+    count = shown.run("document.querySelector('#plan .count').textContent")
+    assert count.endswith(f"{len(plan['operations'])} operations")
+    units = {each["preferred"] for each in plan["operations"]}
+    assert shown.run("document.querySelectorAll('#plan .legend li').length") == len(units)
+
+
+def test_what_leaves_the_neural_engine(chromium: Browser, written: Written, tmp_path: Path) -> None:
+    def row(name: str, preferred: str, share: float | None, reason: str) -> dict[str, Any]:
+        return {
+            "operation": name,
+            "preferred": preferred,
+            "supported": ["CPU", "NE"],
             "estimated_work_share": share,
-            "confidence": "high",
-            "reason": "a convolution",
+            "confidence": "R",
+            "reason": reason,
+            "advice": "Unroll it." if preferred == "CPU" else "",
+            "leaves": preferred != "NE",
         }
-        for share in (0.75, 0.25)
-    ]
+
+    plan = {
+        "origin": "estimate",
+        "compute_unit": "cpu_and_ne",
+        "confidence": {"R": "measured"},
+        "operations": [
+            row("a:conv", "NE", 0.5, "seen"),
+            row("b:lstm", "CPU", 0.3, "has no loops"),
+            row("c:lstm", "CPU", 0.1, "has no loops"),
+            row("d:cumsum", "NE or CPU", 0.1, "disputed"),
+            row("e:gather", "NE", None, "seen"),
+        ],
+    }
     path = tmp_path / "plan.html"
-    path.write_text(page({**written[1], "plan": rows}), encoding="utf-8")
     chromium.problems.clear()
+    path.write_text(page({**written[1], "plan": plan}), encoding="utf-8")
     chromium.open(path, DESKTOP)
-    assert "100" in chromium.run("document.querySelector('#plan .lead').textContent")
-    assert chromium.run("document.querySelectorAll('#plan tbody tr').length") == 2
+    texts = chromium.run(
+        "[...document.querySelectorAll('#plan .legend li')].map((x) => x.textContent)"
+    )
+    assert ["Neural Engine (2" in text for text in texts] == [True, False, False]
+    assert "50.0" in texts[0]
+    assert "Neural Engine or CPU" in texts[2]
+    leaving = chromium.run(
+        "[...document.querySelectorAll('.leaving li')].map((x) => x.textContent)"
+    )
+    assert len(leaving) == 2
+    assert leaving[0].startswith("lstm\u00d7 2")
+    assert leaving[0].endswith("Has no loops. Unroll it.")
+    assert "not of 1 operation whose" in chromium.run(
+        "document.querySelector('#plan .lead').textContent"
+    )
+    path.write_text(page({**written[1], "plan": None}), encoding="utf-8")
+    chromium.open(path, DESKTOP)
+    assert chromium.run("document.querySelector('#plan')") is None
     assert chromium.problems == []

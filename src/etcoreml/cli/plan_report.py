@@ -171,7 +171,7 @@ def _row(each: dict[str, Any]) -> tuple[object, ...]:
         each["type"],
         ", ".join(each["supported"] + (["NE?"] if each["verdict"] == "uncertain" else [])) or "-",
         " or ".join(each["preferred"]) or "-",
-        "-" if share is None or each["verdict"] == "no_device" else _percent(share),
+        "-" if share is None or each["verdict"] == "no_device" else percent(share),
         each["rule"],
         each["confidence"],
     )
@@ -184,7 +184,7 @@ def _core_ml_cells(own: dict[str, Any] | None) -> tuple[str, str, str]:
     return (
         ", ".join(own["supported"]) or "-",
         own["preferred"] or "-",
-        "-" if cost is None else _percent(cost),
+        "-" if cost is None else percent(cost),
     )
 
 
@@ -194,7 +194,7 @@ def _leaving(leaves: Sequence[dict[str, Any]], limit: int | None) -> list[str]:
         names = each["operations"]
         ops = ", ".join(f"{count} {type_}" for type_, count in each["types"].items())
         share = each["estimated_work_share"]
-        work = "" if share is None else f" ({_percent(share)} of the work)"
+        work = "" if share is None else f" ({percent(share)} of the work)"
         lines.append(f"  {ops}{work}: {MEANINGS[each['verdict']].text}")
         more = len(names) - _SHOWN_NAMES
         shown = ", ".join(names[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
@@ -219,7 +219,7 @@ def _totals(function: dict[str, Any]) -> list[tuple[str, object]]:
     for verdict, count in counts.items():
         if count and verdict != "no_device":
             meaning = MEANINGS[verdict].text
-            work = f", {_percent(shares[verdict])} of the work" if shares[verdict] else ""
+            work = f", {percent(shares[verdict])} of the work" if shares[verdict] else ""
             facts.append((f"  {count}", f"{meaning}{work}"))
     without = function["operations_without_share"]
     if without:
@@ -232,10 +232,10 @@ def _totals(function: dict[str, Any]) -> list[tuple[str, object]]:
     return facts
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     """Return a share; what is neither nothing nor all never reads as if it were.
 
-    >>> _percent(0.0002), _percent(0.9997), _percent(0.5), _percent(0.0)
+    >>> percent(0.0002), percent(0.9997), percent(0.5), percent(0.0)
     ('<0.1%', '>99.9%', '50.0%', '0%')
     """
     if share == 0:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from etcoreml.atomic import write_atomic
-from etcoreml.choices import Numerics
+from etcoreml.choices import ComputeUnit, Numerics
 from etcoreml.cli import render
 from etcoreml.cli.model_paths import CORE_ML, check_model_path
 from etcoreml.cli.outputs import check_writable
@@ -68,6 +68,9 @@ def report(
             show_default="faithful; fast for a Core ML model",
         ),
     ] = None,
+    compute_unit: Annotated[
+        ComputeUnit, typer.Option(help="Where Core ML may run it, in the plan that is estimated.")
+    ] = "cpu_and_ne",
     threads: Annotated[
         int | None,
         typer.Option(min=1, help="CPU threads of a Core ML model.", show_default="OpenVINO's own"),
@@ -77,7 +80,7 @@ def report(
     seed: Annotated[int, typer.Option(help="Seed of random inputs.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the data as JSON.")] = False,
 ) -> None:
-    """Write one page about MODEL: delegation, time, precision and weights.
+    """Write one page about MODEL: delegation, time, precision, an estimated plan and weights.
 
     The page holds everything it shows, and loads nothing from anywhere.
     """
@@ -106,7 +109,7 @@ def report(
     from etcoreml.cli.report_data import Runs, core_ml_report, lowered_report, program_report
 
     files = input_files(inputs or ())
-    runs = Runs(files, iterations, warmup, seed)
+    runs = Runs(files, iterations, warmup, seed, compute_unit)
     with libraries(False):
         if is_core_ml:
             found = core_ml_report(
@@ -160,5 +163,23 @@ def _print_summary(document: dict[str, object], output: Path | None) -> None:
         facts.append(("precision", f"{worst}, SNR of the worst output beside eager in fp32"))
     else:
         facts.append(("precision", f"not measured: {document['precision_missing']}"))
+    plan = document["plan"]
+    if isinstance(plan, dict):
+        facts.append(("plan", _plan_text(plan)))
     facts.append(("runs on", document["runs_on"]))
     render.print_facts(facts)
+
+
+def _plan_text(plan: dict[str, Any]) -> str:
+    """Say where most of the work is, or of the operations if no work is known."""
+    from etcoreml.cli.plan_report import percent
+
+    rows = plan["operations"]
+    known = any(each["estimated_work_share"] for each in rows)
+    totals: dict[str, float] = {}
+    for each in rows:
+        amount = (each["estimated_work_share"] or 0) if known else 1
+        totals[each["preferred"]] = totals.get(each["preferred"], 0) + amount
+    unit, most = max(totals.items(), key=lambda item: item[1])
+    share = f"{percent(most)} of the work" if known else f"{most:.0f} of {len(rows)} operations"
+    return f"{share} probably on {unit}, an estimate for {plan['compute_unit']}"

@@ -9,13 +9,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etcoreml.choices import Numerics
+from etcoreml.choices import ComputeUnit, Numerics
 from etcoreml.cli import render
 from etcoreml.cli.inputs import unnamed_files
 from etcoreml.errors import EtCoreMLError
 
 if TYPE_CHECKING:
-    from etcoreml.mil.program import Function
+    from etcoreml.mil.program import Function, Signature
     from etcoreml.report.document import Graph, Precision, Report, Time
     from etcoreml.runtime.pte import PteMethod, PteProgram
     from etcoreml.trace.profile import Profile
@@ -30,12 +30,14 @@ class Runs:
         iterations: Measured runs.
         warmup: Runs before those.
         seed: Of random inputs.
+        planned: Units that Core ML may use in the estimated plan.
     """
 
     files: Sequence[tuple[str | None, Path]]
     iterations: int
     warmup: int
     seed: int
+    planned: ComputeUnit
 
     @property
     def inputs(self) -> str:
@@ -81,6 +83,7 @@ def lowered_report(model: str, runs: Runs, *, numerics: Numerics | None) -> Repo
             graph=graph.graph_of("ATen", nodes, delegates),
             symbols=symbols,
             functions=[each for _, _, each in _functions(program)],
+            planned=runs.planned,
             precision=precision,
             missing=missing,
         )
@@ -108,7 +111,7 @@ def program_report(
 
     chosen = next(each for each in program.methods if each.name == method)
     functions = {i: each for found, i, each in _functions(program) if found is chosen}
-    nodes = graph.method_nodes(chosen, functions)
+    nodes = graph.method_nodes(chosen, {i: each for i, (each, _) in functions.items()})
     specs = [
         delegate.compile_specs
         for delegate in chosen.delegates
@@ -125,6 +128,7 @@ def program_report(
         graph=graph.graph_of("MIL", nodes, len(functions)),
         symbols=times.nodes_by_name(nodes),
         functions=list(functions.values()),
+        planned=runs.planned,
         precision=precision,
         missing=missing,
     )
@@ -176,7 +180,8 @@ def core_ml_report(
         inputs=runs.inputs,
         graph=graph.graph_of("MIL", nodes, None),
         symbols=times.nodes_by_name(nodes),
-        functions=[chosen],
+        functions=[(chosen, model.signatures.get(chosen.name))],
+        planned=runs.planned,
         precision=None,
         missing="a Core ML model has no eager model to be compared with",
     )
@@ -246,7 +251,8 @@ def _report(
     inputs: str,
     graph: Graph,
     symbols: Mapping[str, Sequence[str]],
-    functions: Sequence[Function],
+    functions: Sequence[tuple[Function, Signature | None]],
+    planned: ComputeUnit,
     precision: Precision | None,
     missing: str,
 ) -> Report:
@@ -255,6 +261,7 @@ def _report(
     from etcoreml.report import times, weights
     from etcoreml.report.document import Report
     from etcoreml.report.environment import environment
+    from etcoreml.report.plan import plan_of
     from etcoreml.report.precision import snr_by_symbol
     from etcoreml.trace import roofline
 
@@ -276,9 +283,10 @@ def _report(
         environment=environment(),
         graph=replace(graph, nodes=tuple(nodes)),
         time=time,
-        weights=weights.weights_of(functions, time),
+        weights=weights.weights_of((each for each, _ in functions), time),
         precision=precision,
         precision_missing=missing,
+        plan=plan_of(functions, planned),
     )
 
 
@@ -302,8 +310,10 @@ def _parsed_record(path: Path) -> Any:
         raise UsageError(f"executorch cannot read '{path}'", found=error) from error
 
 
-def _functions(program: PteProgram) -> Iterator[tuple[PteMethod, int, Function]]:
-    """Yield the functions of the Core ML delegates, with their methods and numbers."""
+def _functions(
+    program: PteProgram,
+) -> Iterator[tuple[PteMethod, int, tuple[Function, Signature | None]]]:
+    """Yield methods, numbers of Core ML delegates, and their functions with their interfaces."""
     from etcoreml.mil import load_package
     from etcoreml.runtime.payload import open_payload
 
@@ -312,7 +322,9 @@ def _functions(program: PteProgram) -> Iterator[tuple[PteMethod, int, Function]]
             if delegate.backend_id == "CoreMLBackend":
                 payload = open_payload(delegate.payload, program.named_data)
                 if payload.model is not None:
-                    yield method, i, load_package(payload.model).function(payload.function)
+                    model = load_package(payload.model)
+                    function = model.function(payload.function)
+                    yield method, i, (function, model.signatures.get(function.name))
 
 
 def _symbols(program: PteProgram) -> dict[str, tuple[int, ...]]:

@@ -12,6 +12,11 @@ from etcoreml.placement.rule import Rule, Verdict
 _STAYS: frozenset[Verdict] = frozenset({"capable", "no_device"})
 
 
+def leaves(verdict: Verdict) -> bool:
+    """Whether an operation leaves the Neural Engine, or may."""
+    return verdict not in _STAYS
+
+
 @dataclass(frozen=True)
 class Departure:
     """Operations that leave, or may leave, the Neural Engine for one reason.
@@ -62,7 +67,7 @@ def summarise(estimates: Sequence[Estimate]) -> Summary:
             shares[each.verdict] += each.work_share  # type: ignore[assignment]
     groups: dict[str, list[Estimate]] = {}
     for each in placed:
-        if each.verdict not in _STAYS:
+        if leaves(each.verdict):
             groups.setdefault(each.rule.name, []).append(each)
     departures = [
         Departure(

@@ -190,12 +190,15 @@ class PlanRow:
     """Where one operation may run on an Apple device, an estimate.
 
     Attributes:
-        operation: Its name.
-        preferred: The compute unit it would probably run on.
-        supported: Those that it could run on.
-        estimated_work_share: Ours, from 0 to 1; never Apple's cost.
-        confidence: In the verdict, for people.
+        operation: Debug symbol ``<output>:<op>``.
+        preferred: The compute unit it would probably run on, ``NE`` is the Neural Engine; several
+            with `` or `` between them if it depends on the chip, or is not known.
+        supported: Those that it could run on, as far as is known.
+        estimated_work_share: Ours, from 0 to 1; never Apple's cost. None if a size varies.
+        confidence: In the verdict: a letter of ``Plan.confidence``.
         reason: What the verdict rests on.
+        advice: What to change, where something is known to help; else empty.
+        leaves: Whether it leaves the Neural Engine, or may.
     """
 
     operation: str
@@ -204,6 +207,25 @@ class PlanRow:
     estimated_work_share: float | None
     confidence: str
     reason: str
+    advice: str
+    leaves: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where Core ML may run the operations.
+
+    Attributes:
+        origin: ``estimate``: by our rules. Core ML's own plan is not in reports.
+        compute_unit: Units that Core ML may use.
+        confidence: What the letters in the rows mean.
+        operations: Those that have a device, in order of the delegates and of execution.
+    """
+
+    origin: str
+    compute_unit: str
+    confidence: dict[str, str]
+    operations: tuple[PlanRow, ...]
 
 
 @dataclass(frozen=True)
@@ -270,7 +292,7 @@ class Report:
         graph, time, weights: As of their classes.
         precision: None if it was not measured.
         precision_missing: Why not; empty if it was.
-        plan: The estimate for Apple devices; None if there is none.
+        plan: The estimate for Apple devices; None if nothing is in Core ML.
     """
 
     model: str
@@ -286,7 +308,7 @@ class Report:
     weights: Weights
     precision: Precision | None
     precision_missing: str
-    plan: tuple[PlanRow, ...] | None = None
+    plan: Plan | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document, of plain values that JSON has."""

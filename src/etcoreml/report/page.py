@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
-_SCRIPTS = ("base", "rails", "graph", "flame", "table", "precision", "sections")
+_SCRIPTS = ("base", "rails", "graph", "flame", "table", "precision", "plan", "sections")
 """Parts of the script, in the order in which they need each other."""
 
 

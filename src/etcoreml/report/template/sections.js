@@ -47,22 +47,6 @@ function timeSection() {
     h("h3", {}, "By type"), typeBars(), h("h3", {}, "By operation"), operationsTable());
 }
 
-/** Where operations may run on Apple devices: an estimate, if there is one. */
-function planSection() {
-  const { plan } = DATA;
-  if (!plan) return;
-  const units = new Map();
-  for (const row of plan) units.set(row.preferred, (units.get(row.preferred) || 0) + (row.estimated_work_share || 0));
-  const lead = `An estimate from rules, not Apple\u2019s: ${[...units].sort((a, b) => b[1] - a[1]).map(([unit, share]) => `${percent(share)} of the work on ${unit}`).join(", ")}.`;
-  section("plan", "Plan", lead, dataTable([
-    { name: "Operation", text: true, key: (row) => row.operation, cell: (row) => [h("code", {}, plainName(row.operation)), h("small", { class: "where" }, row.reason)] },
-    { name: "Probably", text: true, key: (row) => row.preferred, cell: (row) => row.preferred },
-    { name: "Can run on", text: true, wide: true, key: (row) => row.supported.join(", "), cell: (row) => row.supported.join(", ") || NONE },
-    { name: "Confidence", text: true, wide: true, key: (row) => row.confidence, cell: (row) => row.confidence },
-    { name: "Work", unit: "%", key: (row) => row.estimated_work_share, cell: (row) => number(row.estimated_work_share === null ? null : 100 * row.estimated_work_share, 1) },
-  ], plan, { label: "Plan", noun: "operation", sort: 4, text: (row) => Object.values(row).join(" ") }));
-}
-
 function weightsSection() {
   const { weights } = DATA;
   const lead = weights.tensors.length ? `${plural(weights.tensors.length, "tensor")}, ${bytes(weights.nbytes)} as they are stored.` : "The Core ML part has no weights.";
