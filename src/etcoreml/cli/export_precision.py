@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from etcoreml.cli.inputs import check_readable, read_inputs
 from etcoreml.errors import UsageError
 
 DEFAULT_MIN_SNR = 60.0
@@ -29,6 +28,10 @@ def calibration_files(
     for option, given in (("--calibration", bool(calibration)), ("--min-snr", min_snr is not None)):
         if given and precision != "auto":
             raise UsageError(f"{option} is of --precision auto", found=f"--precision {precision}")
+    if not calibration:
+        return []
+    from etcoreml.cli.inputs import check_readable
+
     runs = [[Path(each) for each in value.split(",")] for value in calibration]
     for path in (path for run in runs for path in run):
         check_readable(path)
@@ -81,6 +84,8 @@ def _example(program: Any) -> tuple[Any, ...]:
 
 def _inputs(program: Any, files: Sequence[Path]) -> tuple[Any, ...]:
     import torch
+
+    from etcoreml.cli.inputs import read_inputs
 
     wanted = set(program.graph_signature.user_inputs)
     values = [
