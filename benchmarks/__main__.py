@@ -49,7 +49,7 @@ def main() -> None:
         elif question == "quantised":
             from benchmarks import quantised
 
-            quantised.main(quick=given.quick, publish_table=given.publish)
+            quantised.main(quick=given.quick, publish=given.publish)
         elif question == "profiling":
             from benchmarks import profiling
 

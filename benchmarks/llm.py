@@ -19,8 +19,7 @@ from typing import Any
 
 from benchmarks.llm_programs import ABOUT, CHUNK, CONTEXT, FORMS, PROGRAM
 from benchmarks.measure import machine
-from benchmarks.page import replaced
-from etcoreml.atomic import write_atomic
+from benchmarks.page import write
 
 OUTPUT = Path("bench-out/llm.json")
 PAGE = Path("docs/language-models.md")
@@ -54,14 +53,9 @@ def main(*, quick: bool = False, publish: bool = False) -> None:
         "chunk": CHUNK,
         "forms": results,
     }
-    OUTPUT.parent.mkdir(exist_ok=True)
-    data = json.dumps(document, indent=1).encode()
-    write_atomic(OUTPUT, lambda file: file.write(data))
     text = table(document)
     print(text)
-    if publish:
-        body = replaced(PAGE.read_text(encoding="utf-8"), text).encode()
-        write_atomic(PAGE, lambda file: file.write(body))
+    write(document, OUTPUT, text, PAGE if publish else None)
 
 
 def table(document: Mapping[str, Any]) -> str:

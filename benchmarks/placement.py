@@ -13,9 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.page import replaced
+from benchmarks.page import write
 from benchmarks.placement_networks import NETWORKS, converted
-from etcoreml.atomic import write_atomic
 from etcoreml.choices import ComputeUnit
 from etcoreml.placement import Estimate, estimate
 from etcoreml.placement.rule import Rule
@@ -224,11 +223,6 @@ def main(names: Sequence[str] = (), *, publish: bool = False) -> None:
     """Compare, print and write."""
     chosen = [name for name in NETWORKS if not names or any(part in name for part in names)]
     document = measure(chosen)
-    OUTPUT.parent.mkdir(exist_ok=True)
-    data = json.dumps(document, indent=1).encode()
-    write_atomic(OUTPUT, lambda file: file.write(data))
     text = table(document)
     print(text)
-    if publish:
-        body = replaced(PAGE.read_text(encoding="utf-8"), text).encode()
-        write_atomic(PAGE, lambda file: file.write(body))
+    write(document, OUTPUT, text, PAGE if publish else None)

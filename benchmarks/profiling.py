@@ -8,7 +8,6 @@ node and a source line, and the latency with an ETDump beside that without. It w
 
 from __future__ import annotations
 
-import json
 import statistics
 import tempfile
 from collections.abc import Callable, Mapping
@@ -16,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import interleaved, machine
-from benchmarks.page import replaced
-from etcoreml.atomic import write_atomic
+from benchmarks.page import write
 from etcoreml.cli.zoo import efficientnet_lite0
 from etcoreml.imports import quiet_imports
 from etcoreml.trace import UNATTRIBUTED
@@ -140,11 +138,6 @@ def main(*, quick: bool = False, publish: bool = False) -> None:
     rounds = 10 if quick else ROUNDS
     networks = {name: measure(*build(), rounds) for name, build in NETWORKS.items()}
     document = {"machine": machine(), "networks": networks}
-    OUTPUT.parent.mkdir(exist_ok=True)
-    data = json.dumps(document, indent=1).encode()
-    write_atomic(OUTPUT, lambda file: file.write(data))
     text = table(document)
     print(text)
-    if publish:
-        body = replaced(PAGE.read_text(encoding="utf-8"), text).encode()
-        write_atomic(PAGE, lambda file: file.write(body))
+    write(document, OUTPUT, text, PAGE if publish else None)

@@ -8,7 +8,6 @@ logits, bytes of the .pte as a share of fp32's, and latency beside the others. I
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,9 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.measure import interleaved, machine
-from benchmarks.page import replaced
+from benchmarks.page import write
 from benchmarks.pictures import crops
-from etcoreml.atomic import write_atomic
 from etcoreml.cli.zoo import efficientnet_lite0
 from etcoreml.imports import quiet_imports
 from etcoreml.quantizer import CoreMLQuantizer, LinearQuantizerConfig
@@ -170,27 +168,22 @@ def table(document: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def publish(document: Mapping[str, Any], page: Path = PAGE) -> None:
-    """Put the table between the marks of a page."""
+def figures(document: Mapping[str, Any]) -> str:
+    """Return the table, after a line that says what it was measured with."""
     about = document["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     preface = (
         f"{document['pictures']} pictures; {about['processor']}, {about['cores']} cores; "
         f"{versions}. Not run on Core ML.\n\n"
     )
-    body = replaced(page.read_text(encoding="utf-8"), preface + table(document))
-    write_atomic(page, lambda file: file.write(body.encode("utf-8")))
+    return preface + table(document)
 
 
-def main(*, quick: bool = False, publish_table: bool = False) -> None:
+def main(*, quick: bool = False, publish: bool = False) -> None:
     """Measure, print and write."""
     # executorch uses what torch deprecates.
     warnings.simplefilter("ignore", FutureWarning)
     document = measure(WAYS, each=1 if quick else CROPS, rounds=5 if quick else ROUNDS)
     print(f"\n{document['pictures']} pictures, beside eager fp32; not run on Core ML\n")
     print(table(document))
-    OUTPUT.parent.mkdir(exist_ok=True)
-    text = json.dumps(document, indent=1).encode("utf-8")
-    write_atomic(OUTPUT, lambda file: file.write(text))
-    if publish_table:
-        publish(document)
+    write(document, OUTPUT, figures(document), PAGE if publish else None)

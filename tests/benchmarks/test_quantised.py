@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from torch import nn
 
-from benchmarks.page import END, START
+from benchmarks.page import END, START, write
 from benchmarks.pictures import crops
-from benchmarks.quantised import WAYS, publish, small_in_int8, table
+from benchmarks.quantised import WAYS, figures, small_in_int8, table
 
 
 def document() -> dict[str, Any]:
@@ -34,14 +35,16 @@ def test_table() -> None:
 def test_publishing_replaces_what_was_there(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"before\n{START}old\n{END}after\n")
-    publish(document(), page)
+    output = tmp_path / "out" / "quantised.json"
+    write(document(), output, figures(document()), page)
+    assert json.loads(output.read_text()) == document()
     text = page.read_text()
     assert text.startswith(f"before\n{START}208 pictures; P, 2 cores; torch 2. Not run on Core ML.")
     assert "old" not in text
     assert text.endswith(f"{END}after\n")
     page.write_text("no marks")
     with pytest.raises(ValueError, match="marks"):
-        publish(document(), page)
+        write(document(), output, figures(document()), page)
 
 
 def test_pictures_are_the_same_each_time() -> None:
