@@ -11,32 +11,18 @@ import typer
 
 from etcoreml.choices import Numerics
 from etcoreml.cli import render
+from etcoreml.cli.options import Inputs, Json, Mean, MethodToRun, NewDirectory, Seed, Std
 from etcoreml.errors import UsageError
 
 _WAYS: tuple[Numerics, ...] = ("faithful", "fast")
 
 
 def check(
-    directory: Annotated[
-        Path,
-        typer.Argument(
-            metavar="DIR",
-            help="Where to write it; must not exist, or be empty.",
-            show_default=False,
-        ),
-    ],
+    directory: NewDirectory,
     model: Annotated[
         Path, typer.Option(metavar="FILE", help="The .pte to check.", show_default=False)
     ],
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--input",
-            metavar="FILE",
-            help="An input: .npy, .pt, .png or .jpg, in order. Repeatable.",
-            show_default="random tensors",
-        ),
-    ] = None,
+    inputs: Inputs = None,
     source: Annotated[
         str | None,
         typer.Option(
@@ -46,21 +32,16 @@ def check(
             show_default="none",
         ),
     ] = None,
-    method: Annotated[
-        str | None, typer.Option(help="The method to run.", show_default="forward")
-    ] = None,
-    mean: Annotated[
-        float,
-        typer.Option(help="Subtracted from the pixels (0 to 255) of a picture given for a tensor."),
-    ] = 0.0,
-    std: Annotated[float, typer.Option(help="Such a picture's pixels are divided by it.")] = 255.0,
-    seed: Annotated[int, typer.Option(help="Seed of random inputs.")] = 0,
+    method: MethodToRun = None,
+    mean: Mean = 0.0,
+    std: Std = 255.0,
+    seed: Seed = 0,
     iterations: Annotated[int, typer.Option(min=1, help="Timed runs on each compute unit.")] = 50,
     min_snr: Annotated[
         float,
         typer.Option(help="Least signal-to-noise ratio in dB that the generated tests accept."),
     ] = 30.0,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Write a Swift package that runs a .pte on a device and compares it with this machine.
 

@@ -9,19 +9,13 @@ from typing import Annotated, Literal
 import typer
 
 from etcoreml.cli import render
+from etcoreml.cli.options import Json, MethodToRun, NewDirectory
 from etcoreml.errors import UsageError
 from etcoreml.imports import quiet_imports
 
 
 def new(
-    directory: Annotated[
-        Path,
-        typer.Argument(
-            metavar="DIR",
-            help="Where to write it; must not exist, or be empty.",
-            show_default=False,
-        ),
-    ],
+    directory: NewDirectory,
     model: Annotated[
         Path, typer.Option(metavar="FILE", help="The .pte to run.", show_default=False)
     ],
@@ -49,16 +43,14 @@ def new(
     std: Annotated[
         str, typer.Option(metavar="R[,G,B]", help="Such pixels are divided by it.")
     ] = "255",
-    method: Annotated[
-        str | None, typer.Option(help="The method to run.", show_default="forward")
-    ] = None,
+    method: MethodToRun = None,
     profiling: Annotated[
         bool,
         typer.Option(
             "--profiling", help="Link the debug variants, and record an ETDump in the app."
         ),
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Write an Xcode project that runs a .pte with ExecuTorch and Core ML.
 

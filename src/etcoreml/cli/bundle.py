@@ -11,6 +11,7 @@ import typer
 from etcoreml.atomic import write_atomic
 from etcoreml.choices import Numerics
 from etcoreml.cli import render
+from etcoreml.cli.options import Json
 from etcoreml.cli.outputs import check_writable
 from etcoreml.errors import UsageError
 
@@ -70,7 +71,7 @@ def bundle(
     ] = None,
     rtol: Annotated[float, typer.Option(min=0, help="Relative tolerance of the check.")] = 1e-2,
     atol: Annotated[float, typer.Option(min=0, help="Absolute tolerance of the check.")] = 1e-2,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Put test cases and a program into one file, ExecuTorch's bundled program (.bpte).
 

@@ -9,6 +9,7 @@ import typer
 
 from etcoreml.choices import Numerics, Precision
 from etcoreml.cli.model_paths import check_pte
+from etcoreml.cli.options import Json, Limit
 from etcoreml.cli.voices import libraries
 from etcoreml.errors import UsageError
 
@@ -61,9 +62,7 @@ def compare(
         Order | None,
         typer.Option(help="Order of the rows: worst first, or as run.", show_default="snr"),
     ] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Most rows to print.", show_default="all")
-    ] = None,
+    limit: Limit = None,
     device_report: Annotated[
         Path | None,
         typer.Option(
@@ -73,7 +72,7 @@ def compare(
             show_default="none",
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Say how far each operation of MODEL and its outputs are from eager in fp32.
 

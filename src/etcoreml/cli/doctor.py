@@ -8,11 +8,12 @@ from __future__ import annotations
 import json as json_
 import platform
 from itertools import groupby
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 import etcoreml
+from etcoreml.cli.options import Json
 
 if TYPE_CHECKING:
     from etcoreml.deploy.doctor import Check
@@ -21,7 +22,7 @@ _WIDTH = 11
 
 
 def doctor(
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Say what is missing or broken here, and the command that mends it.
 

@@ -14,6 +14,7 @@ import typer
 import etcoreml
 from etcoreml.cli import render
 from etcoreml.cli.app import run_app
+from etcoreml.cli.options import Inputs
 from etcoreml.cli.outputs import check_directory
 from etcoreml.errors import UsageError
 
@@ -54,15 +55,7 @@ def executor_runner(
             "--dump_intermediate_outputs", help="Keep the values of the delegates' ops, too."
         ),
     ] = False,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--input",
-            metavar="FILE",
-            help="An input: .npy, .pt, .png or .jpg, in order. Repeatable.",
-            show_default="random tensors",
-        ),
-    ] = None,
+    inputs: Inputs = None,
     method: Annotated[
         str | None, typer.Option("--method", help="The method.", show_default="the first")
     ] = None,

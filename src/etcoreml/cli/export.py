@@ -12,6 +12,7 @@ from etcoreml.cli import render
 from etcoreml.cli.export_findings import Findings, check_kernels
 from etcoreml.cli.export_precision import DEFAULT_MIN_SNR, calibration_files, choose_nodes
 from etcoreml.cli.model_source import check_model, exported_program
+from etcoreml.cli.options import Json, LoweredUnit, Verbose
 from etcoreml.cli.outputs import check_directory, check_writable
 from etcoreml.cli.voices import libraries, steps
 from etcoreml.errors import UsageError
@@ -34,9 +35,7 @@ def export(
         Path | None,
         typer.Option("-o", "--output", help="The .pte to write.", show_default="MODEL.pte"),
     ] = None,
-    compute_unit: Annotated[
-        ComputeUnit, typer.Option(help="Where Core ML may run the model.")
-    ] = "all",
+    compute_unit: LoweredUnit = "all",
     deployment_target: Annotated[
         str | None,
         typer.Option(
@@ -114,10 +113,8 @@ def export(
             help="Write the .pte even if ExecuTorch has no kernel for an op outside of Core ML.",
         ),
     ] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", help="Show what the libraries below print and warn of.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    verbose: Verbose = False,
+    json: Json = False,
 ) -> None:
     """Lower MODEL to Core ML and write a .pte."""
     output = output or Path(f"{Path(model.partition(':')[2] or model).stem}.pte")

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from etcoreml.choices import CacheForm, ComputeUnit, Precision, WeightFormat
+from etcoreml.choices import CacheForm, Precision, WeightFormat
 from etcoreml.cli import render
+from etcoreml.cli.options import Json, LoweredUnit, Verbose
 from etcoreml.cli.outputs import check_writable
 from etcoreml.cli.voices import libraries, steps
 from etcoreml.errors import UsageError
@@ -49,16 +50,12 @@ def export_llm(
         int, typer.Option(min=2, help="Tokens of a prompt that are computed at once.")
     ] = 64,
     precision: Annotated[Precision, typer.Option(help="Compute precision.")] = "float16",
-    compute_unit: Annotated[
-        ComputeUnit, typer.Option(help="Where Core ML may run the model.")
-    ] = "all",
+    compute_unit: LoweredUnit = "all",
     seed: Annotated[
         int | None, typer.Option(help="Seed of random weights.", show_default="0")
     ] = None,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", help="Show what the libraries below print and warn of.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    verbose: Verbose = False,
+    json: Json = False,
 ) -> None:
     """Lower the language model MODEL to Core ML (iOS18) and write a .pte."""
     if not model.exists():

@@ -9,6 +9,7 @@ import typer
 
 from etcoreml.cli import render
 from etcoreml.cli.model_paths import check_pte
+from etcoreml.cli.options import Json
 from etcoreml.errors import UsageError, naming
 from etcoreml.imports import quiet_imports
 
@@ -31,7 +32,7 @@ def extract(
     force: Annotated[
         bool, typer.Option("--force", help="Replace what has the same names there.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Write the .mlpackage or .mlmodelc of every Core ML delegate, for Xcode and its tools.
 

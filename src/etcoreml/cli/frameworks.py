@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from etcoreml.cli import render
+from etcoreml.cli.options import Json
 from etcoreml.deploy.frameworks import (
     KERNELS,
     Configuration,
@@ -52,7 +53,7 @@ def frameworks(
     run: Annotated[
         bool, typer.Option("--run", help="Build them now; on macOS with Xcode only.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Say how to build ExecuTorch's frameworks with Core ML from source, and how to link them.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from etcoreml.cli import render
+from etcoreml.cli.options import Json
 from etcoreml.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def generate(
     ignore_eos: Annotated[
         bool, typer.Option("--ignore-eos", help="Go on after a token that ends the text.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Write text with MODEL through the ExecuTorch runtime, and say how fast that was."""
     if temperature == 0 and (top_k is not None or seed is not None):

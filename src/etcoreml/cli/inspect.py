@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
 from etcoreml.cli import render
 from etcoreml.cli.model_paths import CORE_ML, check_model_path
+from etcoreml.cli.options import Json, ModelFile
 from etcoreml.errors import naming
 
 
 def inspect(
-    model: Annotated[
-        Path,
-        typer.Argument(
-            metavar="MODEL",
-            help="A .pte, .mlpackage, .mlmodel or .mlmodelc.",
-            show_default=False,
-        ),
-    ],
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    model: ModelFile,
+    json: Json = False,
 ) -> None:
     """Show what MODEL holds: functions or methods, inputs and outputs, MIL ops, weights.
 

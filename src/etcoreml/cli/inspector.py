@@ -9,6 +9,7 @@ import typer
 
 from etcoreml.atomic import write_atomic
 from etcoreml.cli import render
+from etcoreml.cli.options import Limit
 from etcoreml.cli.outputs import check_writable
 from etcoreml.cli.voices import libraries
 from etcoreml.errors import UsageError
@@ -51,9 +52,7 @@ def inspector(
             show_default="all",
         ),
     ] = "",
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Most rows to print.", show_default="all")
-    ] = None,
+    limit: Limit = None,
     output: Annotated[
         Path | None,
         typer.Option(

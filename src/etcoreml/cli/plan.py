@@ -10,20 +10,13 @@ import typer
 from etcoreml.choices import ComputeUnit
 from etcoreml.cli import render
 from etcoreml.cli.model_paths import CORE_ML, check_model_path
+from etcoreml.cli.options import Json, Model
 from etcoreml.cli.voices import libraries
 from etcoreml.errors import PlanError, UsageError
 
 
 def plan(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL",
-            help="A .pte, .mlpackage, .mlmodel or .mlmodelc; or what `etcoreml export` takes, "
-            "which is lowered first.",
-            show_default=False,
-        ),
-    ],
+    model: Model,
     compute_unit: Annotated[
         ComputeUnit | None,
         typer.Option(
@@ -48,7 +41,7 @@ def plan(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Most rows of a table to print.", show_default="all")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Estimate which of Apple's compute units can, and probably will, run each op of MODEL.
 

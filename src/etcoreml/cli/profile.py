@@ -8,9 +8,22 @@ from typing import Annotated, Literal
 import typer
 
 from etcoreml.atomic import write_atomic
-from etcoreml.choices import ComputeUnit, Numerics
+from etcoreml.choices import Numerics
 from etcoreml.cli import render
 from etcoreml.cli.model_paths import CORE_ML, check_model_path
+from etcoreml.cli.options import (
+    Function,
+    Iterations,
+    Json,
+    Limit,
+    Method,
+    Model,
+    NamedInputs,
+    Seed,
+    Threads,
+    UnitHere,
+    Warmup,
+)
 from etcoreml.cli.outputs import check_directory, check_writable
 from etcoreml.cli.voices import libraries
 from etcoreml.errors import UsageError
@@ -19,33 +32,11 @@ By = Literal["op", "type", "module"]
 
 
 def profile(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL",
-            help="A .pte, .mlpackage, .mlmodel or .mlmodelc; or what `etcoreml export` takes, "
-            "which is lowered first.",
-            show_default=False,
-        ),
-    ],
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--input",
-            metavar="[NAME=]FILE",
-            help="An input: .npy, .pt, .png or .jpg; in order, or of a Core ML model by name. "
-            "Repeatable.",
-            show_default="random tensors",
-        ),
-    ] = None,
+    model: Model,
+    inputs: NamedInputs = None,
     by: Annotated[By, typer.Option(help="What a row is; module needs an ETRecord.")] = "op",
-    method: Annotated[
-        str | None, typer.Option(help="The method of a .pte.", show_default="forward")
-    ] = None,
-    function: Annotated[
-        str | None,
-        typer.Option(help="The function of a Core ML model.", show_default="the model's own"),
-    ] = None,
+    method: Method = None,
+    function: Function = None,
     etrecord: Annotated[
         Path | None,
         typer.Option(
@@ -54,24 +45,16 @@ def profile(
             show_default="none",
         ),
     ] = None,
-    compute_unit: Annotated[
-        ComputeUnit | None,
-        typer.Option(help="Where it may run.", show_default="all; what a .pte was exported with"),
-    ] = None,
+    compute_unit: UnitHere = None,
     numerics: Annotated[
         Numerics | None,
         typer.Option(help="How a Core ML model computes.", show_default="fast"),
     ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, help="CPU threads of a Core ML model.", show_default="OpenVINO's own"),
-    ] = None,
-    iterations: Annotated[int, typer.Option(min=1, help="Runs that are measured.")] = 20,
-    warmup: Annotated[int, typer.Option(min=0, help="Runs before those.")] = 3,
-    seed: Annotated[int, typer.Option(help="Seed of random inputs.")] = 0,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Most rows to print.", show_default="all")
-    ] = None,
+    threads: Threads = None,
+    iterations: Iterations = 20,
+    warmup: Warmup = 3,
+    seed: Seed = 0,
+    limit: Limit = None,
     trace: Annotated[
         Path | None,
         typer.Option(
@@ -84,7 +67,7 @@ def profile(
         Path | None,
         typer.Option(metavar="FILE", help="Write the ETDump of a .pte.", show_default="none"),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Run MODEL here and say which operations take how long, and how near to the machine's best."""
     suffix = Path(model).suffix

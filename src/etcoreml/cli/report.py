@@ -11,6 +11,7 @@ from etcoreml.atomic import write_atomic
 from etcoreml.choices import ComputeUnit, Numerics
 from etcoreml.cli import render
 from etcoreml.cli.model_paths import CORE_ML, check_model_path
+from etcoreml.cli.options import Function, Iterations, Method, Seed, Threads, Warmup
 from etcoreml.cli.outputs import check_writable
 from etcoreml.cli.voices import libraries
 from etcoreml.errors import UsageError
@@ -54,13 +55,8 @@ def report(
             show_default="none",
         ),
     ] = None,
-    method: Annotated[
-        str | None, typer.Option(help="The method of a .pte.", show_default="forward")
-    ] = None,
-    function: Annotated[
-        str | None,
-        typer.Option(help="The function of a Core ML model.", show_default="the model's own"),
-    ] = None,
+    method: Method = None,
+    function: Function = None,
     numerics: Annotated[
         Numerics | None,
         typer.Option(
@@ -71,13 +67,10 @@ def report(
     compute_unit: Annotated[
         ComputeUnit, typer.Option(help="Where Core ML may run it, in the plan that is estimated.")
     ] = "cpu_and_ne",
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, help="CPU threads of a Core ML model.", show_default="OpenVINO's own"),
-    ] = None,
-    iterations: Annotated[int, typer.Option(min=1, help="Runs that are measured.")] = 20,
-    warmup: Annotated[int, typer.Option(min=0, help="Runs before those.")] = 3,
-    seed: Annotated[int, typer.Option(help="Seed of random inputs.")] = 0,
+    threads: Threads = None,
+    iterations: Iterations = 20,
+    warmup: Warmup = 3,
+    seed: Seed = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the data as JSON.")] = False,
 ) -> None:
     """Write one page about MODEL: delegation, time, precision, an estimated plan and weights.

@@ -9,31 +9,26 @@ import typer
 
 import etcoreml
 from etcoreml.atomic import write_atomic
-from etcoreml.choices import ComputeUnit, Numerics
+from etcoreml.choices import Numerics
 from etcoreml.cli.model_paths import CORE_ML, check_model_path
+from etcoreml.cli.options import (
+    Json,
+    Mean,
+    ModelFile,
+    NamedInputs,
+    Seed,
+    Std,
+    Threads,
+    UnitHere,
+    Warmup,
+)
 from etcoreml.cli.outputs import check_writable
 from etcoreml.errors import UsageError
 
 
 def run(
-    model: Annotated[
-        Path,
-        typer.Argument(
-            metavar="MODEL",
-            help="A .pte, .mlpackage, .mlmodel or .mlmodelc.",
-            show_default=False,
-        ),
-    ],
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--input",
-            metavar="[NAME=]FILE",
-            help="An input: .npy, .pt, .png or .jpg; in order, or of a Core ML model by name. "
-            "Repeatable.",
-            show_default="random tensors",
-        ),
-    ] = None,
+    model: ModelFile,
+    inputs: NamedInputs = None,
     method: Annotated[
         str | None,
         typer.Option(help="The method of a .pte to run.", show_default="forward"),
@@ -44,10 +39,7 @@ def run(
             help="The function of a Core ML model to run.", show_default="the model's own default"
         ),
     ] = None,
-    compute_unit: Annotated[
-        ComputeUnit | None,
-        typer.Option(help="Where it may run.", show_default="all; what a .pte was exported with"),
-    ] = None,
+    compute_unit: UnitHere = None,
     numerics: Annotated[
         Numerics | None,
         typer.Option(
@@ -56,10 +48,7 @@ def run(
             show_default="fast",
         ),
     ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, help="CPU threads of a Core ML model.", show_default="OpenVINO's own"),
-    ] = None,
+    threads: Threads = None,
     steps: Annotated[
         int | None,
         typer.Option(
@@ -70,20 +59,17 @@ def run(
         ),
     ] = None,
     iterations: Annotated[int, typer.Option(min=1, help="Timed runs.")] = 10,
-    warmup: Annotated[int, typer.Option(min=0, help="Runs before those.")] = 2,
-    mean: Annotated[
-        float,
-        typer.Option(help="Subtracted from the pixels (0 to 255) of a picture given for a tensor."),
-    ] = 0.0,
-    std: Annotated[float, typer.Option(help="Such a picture's pixels are divided by it.")] = 255.0,
-    seed: Annotated[int, typer.Option(help="Seed of random inputs.")] = 0,
+    warmup: Warmup = 2,
+    mean: Mean = 0.0,
+    std: Std = 255.0,
+    seed: Seed = 0,
     output: Annotated[
         Path | None, typer.Option(help="Write all outputs to this .npz.", show_default="none")
     ] = None,
     purge_models_cache: Annotated[
         bool, typer.Option("--purge-models-cache", help="Delete all compiled models first.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Run MODEL here and say what came out and how long it took."""
     if std == 0:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from etcoreml.cli import render
+from etcoreml.cli.options import Json
 from etcoreml.targets import TARGETS, Target
 
 
 def targets(
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """List the systems a model can be lowered for, and what each of them brought.
 
