@@ -89,6 +89,7 @@ def test_files(cli: Cli, net_path: Path, tmp_path: Path) -> None:
     ("arguments", "says"),
     [
         (("PTE", "--threads", 1), "--threads does not apply"),
+        (("nothing:here", "--threads", 1), "found a model that is lowered"),
         (("PACKAGE", "--method", "forward"), "--method does not apply"),
         (("PTE", "--by", "module"), "needs the modules of an ETRecord"),
         (("PTE", "--method", "decode"), "no method 'decode'"),

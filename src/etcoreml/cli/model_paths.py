@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from etcoreml.errors import UsageError
@@ -46,3 +47,30 @@ def check_pte(model: Path) -> None:
             hint="`etcoreml export` makes one of a model.",
         )
     check_model_path(model, "read")
+
+
+def check_applicable(
+    model: str | Path, *, of_a_pte: Mapping[str, object], of_core_ml: Mapping[str, object]
+) -> None:
+    """Refuse options of the other kind of model: they would change nothing.
+
+    Args:
+        model: A Core ML model, a .pte, or what is lowered to one.
+        of_a_pte: What is given of options that Core ML models do not have, by option.
+        of_core_ml: The same of those that only they have.
+
+    Raises:
+        UsageError: One of them is given.
+    """
+    suffix = Path(model).suffix
+    if suffix in CORE_ML:
+        found, expected, given = "a Core ML model", "a .pte", of_a_pte
+    else:
+        found = "a .pte" if suffix == ".pte" else "a model that is lowered to a .pte"
+        expected, given = "a Core ML model", of_core_ml
+    hint = "What a .pte asks for was set when it was exported." if suffix == ".pte" else None
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(
+                f"{name} does not apply to '{model}'", found=found, expected=expected, hint=hint
+            )

@@ -9,10 +9,10 @@ import typer
 
 from etcoreml.choices import ComputeUnit
 from etcoreml.cli import render
-from etcoreml.cli.model_paths import CORE_ML, check_model_path
+from etcoreml.cli.model_paths import CORE_ML, check_applicable, check_model_path
 from etcoreml.cli.options import Json, Model
 from etcoreml.cli.voices import libraries
-from etcoreml.errors import PlanError, UsageError
+from etcoreml.errors import PlanError
 
 
 def plan(
@@ -51,10 +51,7 @@ def plan(
     suffix = Path(model).suffix
     if suffix in CORE_ML or suffix == ".pte":
         check_model_path(Path(model), "plan")
-    if method is not None and suffix in CORE_ML:
-        raise UsageError(f"--method does not apply to '{model}'")
-    if function is not None and suffix not in CORE_ML:
-        raise UsageError(f"--function does not apply to '{model}'")
+    check_applicable(model, of_a_pte={"--method": method}, of_core_ml={"--function": function})
     from etcoreml.placement.core_ml import core_ml_plan, is_here
 
     if measured and not is_here():

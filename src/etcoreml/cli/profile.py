@@ -10,7 +10,7 @@ import typer
 from etcoreml.atomic import write_atomic
 from etcoreml.choices import Numerics
 from etcoreml.cli import render
-from etcoreml.cli.model_paths import CORE_ML, check_model_path
+from etcoreml.cli.model_paths import CORE_ML, check_applicable, check_model_path
 from etcoreml.cli.options import (
     Function,
     Iterations,
@@ -74,11 +74,10 @@ def profile(
     is_core_ml = suffix in CORE_ML
     if is_core_ml or suffix == ".pte":
         check_model_path(Path(model), "profile")
-    _check_options(
+    check_applicable(
         model,
-        {"--method": method, "--etrecord": etrecord, "--etdump": etdump}
-        if is_core_ml
-        else {"--function": function, "--numerics": numerics, "--threads": threads},
+        of_a_pte={"--method": method, "--etrecord": etrecord, "--etdump": etdump},
+        of_core_ml={"--function": function, "--numerics": numerics, "--threads": threads},
     )
     if etrecord is not None and not etrecord.is_file():
         raise UsageError(f"there is no file '{etrecord}'")
@@ -137,10 +136,3 @@ def profile(
     else:
         written = [("trace", trace), ("ETDump", etdump)]
         print_profile(model, found, limits, by, limit, [(a, str(b)) for a, b in written if b])
-
-
-def _check_options(model: str, options: dict[str, object]) -> None:
-    """Refuse options of the other kind of model: they would change nothing."""
-    for name, value in options.items():
-        if value is not None:
-            raise UsageError(f"{name} does not apply to '{model}'")

@@ -10,7 +10,7 @@ import typer
 from etcoreml.atomic import write_atomic
 from etcoreml.choices import ComputeUnit, Numerics
 from etcoreml.cli import render
-from etcoreml.cli.model_paths import CORE_ML, check_model_path
+from etcoreml.cli.model_paths import CORE_ML, check_applicable, check_model_path
 from etcoreml.cli.options import Function, Iterations, Method, Seed, Threads, Warmup
 from etcoreml.cli.outputs import check_writable
 from etcoreml.cli.voices import libraries
@@ -85,11 +85,10 @@ def report(
         raise UsageError("there is nowhere to write to", hint="Give -o report.html, or --json.")
     if output is not None:
         check_writable(output, ".html", ".json")
-    _check_options(
+    check_applicable(
         model,
-        {"--method": method, "--etrecord": etrecord}
-        if is_core_ml
-        else {"--function": function, "--threads": threads},
+        of_a_pte={"--method": method, "--etrecord": etrecord},
+        of_core_ml={"--function": function, "--threads": threads},
     )
     if etrecord is not None and not etrecord.is_file():
         raise UsageError(f"there is no file '{etrecord}'")
@@ -131,13 +130,6 @@ def report(
         render.print_json(document)
     else:
         _print_summary(document, output)
-
-
-def _check_options(model: str, options: dict[str, object]) -> None:
-    """Refuse options of the other kind of model: they would change nothing."""
-    for name, value in options.items():
-        if value is not None:
-            raise UsageError(f"{name} does not apply to '{model}'")
 
 
 def _print_summary(document: dict[str, object], output: Path | None) -> None:

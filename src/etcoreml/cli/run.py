@@ -10,7 +10,7 @@ import typer
 import etcoreml
 from etcoreml.atomic import write_atomic
 from etcoreml.choices import Numerics
-from etcoreml.cli.model_paths import CORE_ML, check_model_path
+from etcoreml.cli.model_paths import CORE_ML, check_applicable, check_model_path
 from etcoreml.cli.options import (
     Json,
     Mean,
@@ -76,14 +76,16 @@ def run(
         raise UsageError("--std must not be zero")
     check_model_path(model, "run")
     is_core_ml = model.suffix in CORE_ML
-    of_a_pte: dict[str, object] = {"--method": method}
-    of_core_ml: dict[str, object] = {
-        "--function": function,
-        "--numerics": numerics,
-        "--threads": threads,
-        "--steps": steps,
-    }
-    _check_applicable(model, of_a_pte if is_core_ml else of_core_ml, is_core_ml)
+    check_applicable(
+        model,
+        of_a_pte={"--method": method},
+        of_core_ml={
+            "--function": function,
+            "--numerics": numerics,
+            "--threads": threads,
+            "--steps": steps,
+        },
+    )
     if output is not None:
         check_writable(output, ".npz")
     from etcoreml.cli.inputs import input_files, unnamed_files
@@ -131,15 +133,3 @@ def run(
         write_atomic(output, lambda file: np.savez(file, **arrays))
     given = ", ".join(inputs) if inputs else f"random inputs, seed {seed}"
     report(Result(model, callee, given, outputs, times_ms, where, output, details), json)
-
-
-def _check_applicable(model: Path, options: dict[str, object], is_core_ml: bool) -> None:
-    """Refuse options of the other kind of model: they would change nothing."""
-    for name, value in options.items():
-        if value is not None:
-            raise UsageError(
-                f"{name} does not apply to '{model}'",
-                found=f"{'a Core ML model' if is_core_ml else 'a .pte'}",
-                expected=f"{'a .pte' if is_core_ml else 'a Core ML model'}",
-                hint=None if is_core_ml else "What a .pte asks for was set when it was exported.",
-            )
