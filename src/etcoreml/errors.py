@@ -37,6 +37,7 @@
   + ProjectError                  an app or a check cannot be made of a .pte
   + DeviceReportError             what a check on a device wrote is damaged, or of another model
   + ProgramError                  a .pte cannot be loaded or has no such method
+  + PrecisionError                no choice of nodes in fp32 comes close enough to eager
   + PlanError                     Core ML gives no compute plan of a model
   + CompareError                  a comparison is past its threshold (exit code 3)
 

@@ -13,13 +13,10 @@ from etcoreml.choices import Numerics
 from etcoreml.cli import render
 from etcoreml.cli.options import Json
 from etcoreml.cli.outputs import check_writable
-from etcoreml.errors import UsageError
+from etcoreml.errors import CompareError, UsageError
 
 if TYPE_CHECKING:
     from etcoreml.deploy.bundled import Case, Verdict
-
-_FAILED = 3
-"""Exit code of a comparison past its threshold."""
 
 
 def bundle(
@@ -111,7 +108,7 @@ def bundle(
     else:
         _print(document)
     if not document["passed"]:
-        raise typer.Exit(_FAILED)
+        raise typer.Exit(CompareError.exit_code)
 
 
 def _check_options(model: Path, options: Mapping[str, object]) -> None:

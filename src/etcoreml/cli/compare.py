@@ -11,11 +11,9 @@ from etcoreml.choices import Numerics, Precision
 from etcoreml.cli.model_paths import check_pte
 from etcoreml.cli.options import Json, Limit
 from etcoreml.cli.voices import libraries
-from etcoreml.errors import UsageError
+from etcoreml.errors import CompareError, UsageError
 
 Order = Literal["snr", "graph"]
-FAILED = 3
-"""Exit code of a comparison past its threshold."""
 
 
 def compare(
@@ -94,7 +92,7 @@ def compare(
         from etcoreml.cli.compare_device import compare_device
 
         if not compare_device(Path(model), device_report, min_snr, json):
-            raise typer.Exit(FAILED)
+            raise typer.Exit(CompareError.exit_code)
         return
     is_pte = Path(model).suffix == ".pte"
     if is_pte:
@@ -124,4 +122,4 @@ def compare(
 
     print_comparison(model, found, min_snr, sort or "snr", limit, json)
     if min_snr is not None and found.worst_output_db < min_snr:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(CompareError.exit_code)

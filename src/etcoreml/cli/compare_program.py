@@ -103,14 +103,14 @@ def compare_program(
 def _inputs(record: Any, files: Sequence[Path], pte: Path) -> tuple[Any, ...]:
     import torch
 
-    from etcoreml.runtime.pte import parse_pte
+    from etcoreml.runtime.pte import read_pte
 
     if not files:
         given = record._representative_inputs
         if not given:
             raise UsageError("the ETRecord holds no inputs", hint="Give them with --input.")
         return tuple(given)
-    method = parse_pte(pte.read_bytes()).methods[0]
+    method = read_pte(pte).methods[0]
     signature = [(info.shape, info.dtype) for info in method.inputs]
     return tuple(torch.as_tensor(value) for value in read_inputs(files, signature, 0.0, 255.0))
 

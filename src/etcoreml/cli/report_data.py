@@ -60,12 +60,13 @@ def lowered_report(model: str, runs: Runs, *, numerics: Numerics | None) -> Repo
     unnamed_files(runs.files)
     with tempfile.TemporaryDirectory(prefix="etcoreml-report-") as name:
         from etcoreml.cli.recorded import recorded
+        from etcoreml.runtime.pte import read_pte
 
         lowered = recorded(model, Path(name))
         profile, precision, missing, record, inputs = _run(
             lowered.pte, runs, "forward", lowered.etrecord, numerics
         )
-        program = _parsed(lowered.pte)
+        program = read_pte(lowered.pte)
         from etcoreml.report import graph, times
 
         nodes = graph.lowered_nodes(lowered.report, _parts(record))
@@ -106,17 +107,15 @@ def program_report(
         EtCoreMLError: It cannot be loaded or run.
     """
     profile, precision, missing, _, inputs = _run(path, runs, method, etrecord, numerics)
-    program = _parsed(path)
     from etcoreml.report import graph, times
+    from etcoreml.runtime.pte import read_pte
+
+    program = read_pte(path)
 
     chosen = next(each for each in program.methods if each.name == method)
     functions = {i: each for found, i, each in _functions(program) if found is chosen}
     nodes = graph.method_nodes(chosen, {i: each for i, (each, _) in functions.items()})
-    specs = [
-        delegate.compile_specs
-        for delegate in chosen.delegates
-        if delegate.backend_id == "CoreMLBackend"
-    ]
+    specs = [delegate.compile_specs for delegate in chosen.delegates if delegate.is_core_ml]
     return _report(
         name=path.name,
         kind="program",
@@ -290,12 +289,6 @@ def _report(
     )
 
 
-def _parsed(pte: Path) -> PteProgram:
-    from etcoreml.runtime.pte import parse_pte
-
-    return parse_pte(pte.read_bytes())
-
-
 def _parsed_record(path: Path) -> Any:
     from etcoreml.imports import quiet_imports
 
@@ -319,7 +312,7 @@ def _functions(
 
     for method in program.methods:
         for i, delegate in enumerate(method.delegates):
-            if delegate.backend_id == "CoreMLBackend":
+            if delegate.is_core_ml:
                 payload = open_payload(delegate.payload, program.named_data)
                 if payload.model is not None:
                     model = load_package(payload.model)
@@ -335,7 +328,7 @@ def _symbols(program: PteProgram) -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {}
     for method in program.methods:
         for delegate in method.delegates:
-            if delegate.backend_id == "CoreMLBackend":
+            if delegate.is_core_ml:
                 directory = open_payload(delegate.payload, program.named_data).directory
                 if directory.find("debug_info.json") is not None:
                     found.update(parse_debug_symbols(directory.read("debug_info.json")))
