@@ -69,7 +69,6 @@ Function = Annotated[
     typer.Option(help="The function of a Core ML model.", show_default="the model's own"),
 ]
 
-PlannedUnit = Annotated[ComputeUnit, typer.Option(help="Where Core ML may run it.")]
 LoweredUnit = Annotated[ComputeUnit, typer.Option(help="Where Core ML may run the model.")]
 UnitHere = Annotated[
     ComputeUnit | None,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from etcoreml.atomic import write_atomic
+from etcoreml.choices import ComputeUnit
 from etcoreml.cli import render
-from etcoreml.cli.options import Json, PlannedUnit
+from etcoreml.cli.options import Json
 from etcoreml.cli.outputs import check_writable
 from etcoreml.errors import UsageError, naming
 from etcoreml.imports import quiet_imports
@@ -36,7 +37,7 @@ def wrap(
             "-o", "--output", metavar="MODEL.pte", help="The .pte to write.", show_default=False
         ),
     ],
-    compute_unit: PlannedUnit = "all",
+    compute_unit: Annotated[ComputeUnit, typer.Option(help="Where Core ML may run it.")] = "all",
     max_shape: Annotated[
         list[str] | None,
         typer.Option(

@@ -448,7 +448,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "seen in the five plans",
         "capable",
-        "on the Neural Engine in a plan",
+        "seen on the Neural Engine in other models' plans",
         "P",
         ("plans",),
         ops=frozenset(SEEN),
@@ -457,7 +457,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "seen in other plans",
         "capable",
-        "on the Neural Engine in a plan",
+        "seen on the Neural Engine in other models' plans",
         "P",
         ("iphone13", "whisperkit", "roadmap"),
         ops=_ops(
