@@ -52,6 +52,17 @@ def test_writes_a_package(cli: Cli, net_path: Path, tmp_path: Path) -> None:
     )
 
 
+def test_the_same_cases_for_cpp(cli: Cli, net_path: Path, tmp_path: Path) -> None:
+    """Oracle: ExecuTorch's own verification."""
+    folder = tmp_path / "check"
+    cli("app", "check", folder, "--model", net_path, "--source", SOURCE)
+    assert "etcoreml bundle cases.bpte" in (folder / "README.md").read_text()
+    outcome = cli("bundle", folder / "cases.bpte", "--json")
+    assert outcome.code == 0, outcome.stderr
+    cases = json.loads(outcome.stdout)["cases"]
+    assert [each["passed"] for each in cases] == [True] * 3
+
+
 def test_json(cli: Cli, net_path: Path, tmp_path: Path) -> None:
     outcome = cli("app", "check", tmp_path / "check", "--model", net_path, "--json")
     document = json.loads(outcome.stdout)

@@ -81,6 +81,12 @@ def check(
             outputs[numerics] = [_array(each) for each in loaded.run(name, values)]
     if source is not None:
         outputs["eager"] = _eager(source, values, outputs["fast"])
+    bundle = None
+    if all(each.kind == "tensor" for each in loaded.methods[name].outputs):
+        from etcoreml.deploy.bundled import case, write_bundle
+
+        cases = [case(loaded, name, values, expected) for expected in outputs.values()]
+        bundle = write_bundle(model, cases)
     from etcoreml.deploy.app.release import installed_release
 
     package = make_check(
@@ -90,7 +96,8 @@ def check(
             outputs,
             min_snr,
             iterations,
-        )
+        ),
+        bundle,
     )
     with render.stage(f"Writing {directory}"):
         write_check(package, directory)

@@ -41,8 +41,16 @@ class CheckPackage:
     branch: str
 
 
-def make_check(reference: Reference) -> CheckPackage:
+BUNDLE = "cases.bpte"
+"""The same cases for C++: Apple's frameworks, and so Swift, do not read it."""
+
+
+def make_check(reference: Reference, bundle: bytes | None = None) -> CheckPackage:
     """Make a package.
+
+    Args:
+        reference: The program, its inputs and what to compare with.
+        bundle: The same as ExecuTorch's bundled program, if it can be one.
 
     Raises:
         ProjectError: ExecuTorch's Swift package cannot run the program, or an output does not have
@@ -69,6 +77,7 @@ def make_check(reference: Reference) -> CheckPackage:
         "INPUTS": _counted(len(reference.inputs)),
         "ITERATIONS": str(reference.iterations),
         "MIN_SNR": repr(float(reference.min_snr_db)),
+        "BUNDLE": "" if bundle is None else _BUNDLED,
     }
     project = _host(ios)
     built = build(project)
@@ -95,6 +104,7 @@ def make_check(reference: Reference) -> CheckPackage:
             f"Sources/{PRODUCT}/Reference/{name}": content
             for name, content in reference.files().items()
         },
+        **({} if bundle is None else {BUNDLE: bundle}),
         **app_files,
     }
     return CheckPackage(files, built, products, found.branch)
@@ -112,6 +122,11 @@ def write_check(package: CheckPackage, path: Path) -> None:
         document = package.built.graph.document(package.built.root)
         require_complete(document, folder / "App", [PRODUCT])
 
+
+_BUNDLED = f"""
+`{BUNDLE}` holds the program and the same cases for C++: ExecuTorch's bundled program, which
+Apple's frameworks do not read. Here, `etcoreml bundle {BUNDLE}` checks it.
+"""
 
 _TITLES = {
     "faithful": "those of etcoreml's engine with every fp16 value rounded (`faithful`)",
