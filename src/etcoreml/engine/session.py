@@ -12,7 +12,7 @@ import functools
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import openvino as ov
@@ -96,9 +96,8 @@ def _shape_text(shape: tuple[object, ...]) -> str:
     return f"shape ({', '.join(map(str, shape))})"
 
 
-@dataclass(frozen=True)
-class NodeTime:
-    """Time of one executed kernel.
+class NodeTime(NamedTuple):
+    """Time of one executed kernel; a tuple, as hundreds are made in each run that is followed.
 
     Attributes:
         name: MIL name, possibly with ``/<kind>``; key of ``Session.fused``.
@@ -269,6 +268,7 @@ class Request:
         self._inputs = session.inputs
         self._outputs = session.outputs
         self._raw: Any = compiled.create_infer_request()
+        self._kernels: list[tuple[str, str, str] | None] = []
         self._own_inputs: dict[int, ov.Tensor] = {}
         self._own_outputs: dict[int, ov.Tensor] = {}
         self._bound: dict[tuple[str, int], ov.Tensor] = {}
@@ -381,16 +381,19 @@ class Request:
         if not self._session.profiling:
             what = "engine: no times were taken"
             raise EngineError(what, hint="Compile with profiling=True.")
-        return tuple(
-            NodeTime(
-                name=row.node_name,
-                kind=row.node_type,
-                kernel=row.exec_type,
-                duration_ns=int(row.real_time.total_seconds() * 1e9),
-            )
-            for row in self._raw.profiling_info
-            if row.status == ov.ProfilingInfo.Status.EXECUTED
-        )
+        # To ask OpenVINO for names and states takes longer than to ask for times.
+        rows = self._raw.profiling_info
+        if len(self._kernels) != len(rows):
+            self._kernels = [None] * len(rows)
+        times = []
+        for index, row in enumerate(rows):
+            kernel = self._kernels[index]
+            if kernel is None:
+                if row.status != ov.ProfilingInfo.Status.EXECUTED:
+                    continue
+                kernel = self._kernels[index] = (row.node_name, row.node_type, row.exec_type)
+            times.append(NodeTime(*kernel, round(row.real_time.total_seconds() * 1e9)))
+        return tuple(times)
 
     def _tensor(self, port: Port, array: Array, kind: str, index: int) -> ov.Tensor:
         port.check(array, kind)

@@ -18,7 +18,7 @@ from etcoreml.errors import DebugBufferError
 from etcoreml.mil.program import Feature, Function, Operation
 from etcoreml.runtime.binding import BoundMethod
 from etcoreml.runtime.metadata import MethodMetadata, parse_debug_symbols
-from etcoreml.trace import EventWriter, RunTimes, attribute
+from etcoreml.trace import Event, EventWriter, RunTimes, attribute
 from etcoreml.trace.attribution import symbol
 from etcoreml.trace.cost import costs
 
@@ -128,16 +128,15 @@ class TracedMethod(BoundMethod):
         ]
         _check_room(sizes, room, "before the run")
 
-    def events(self, start_ns: int, end_ns: int) -> list[tuple[str, int, int, bytes]]:
-        """Return the last run's events: name, start, end, metadata.
+    def events(self, start_ns: int, end_ns: int) -> Sequence[Event]:
+        """Return the last run's events, tuples of name, start, end and metadata.
 
         Args:
             start_ns: When the run began, on the runtime's clock.
             end_ns: When it ended.
         """
         times = self._times.of_run(self._request.profile(), end_ns - start_ns)
-        made = self._writer.events(times, start_ns, end_ns)
-        return [(each.name, each.start_ns, each.end_ns, each.metadata) for each in made]
+        return self._writer.events(times, start_ns, end_ns)
 
     def intermediates(self, room: int) -> list[tuple[str, Array]]:
         """Return the values of the last run by debug symbol; fp16 as float32, as upstream does.

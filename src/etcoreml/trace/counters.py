@@ -9,7 +9,6 @@ of many runs each is near the mean, to which they add up.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from etcoreml.engine import NodeTime
 
@@ -34,21 +33,25 @@ class RunTimes:
         self._runs += 1
         self._whole_ns += whole_ns
         pace = whole_ns * self._runs / self._whole_ns if self._whole_ns else 1.0
-        times = [replace(mean, duration_ns=self._time(mean, pace)) for mean in means]
-        total = sum(time.duration_ns for time in times)
+        slack = (self._runs - 1) * _UNIT_NS
+        bounds = self._bounds
+        times = []
+        total = 0
+        for name, kind, kernel, mean in means:
+            low = self._runs * mean
+            high = low + slack
+            before_low, before_high = bounds.get(name, (0, 0))
+            least, most = max(low - before_high, 0), high - before_low
+            time = round(mean * pace)
+            if least <= most:  # else it does not take part in every run
+                time = min(max(time, least), most)
+                low = max(low, before_low)
+            bounds[name] = (low, high)
+            total += time
+            times.append(NodeTime(name, kind, kernel, time))
         if total <= whole_ns:
             return times
-        return [replace(each, duration_ns=each.duration_ns * whole_ns // total) for each in times]
-
-    def _time(self, mean: NodeTime, pace: float) -> int:
-        low = self._runs * mean.duration_ns
-        high = low + (self._runs - 1) * _UNIT_NS
-        before_low, before_high = self._bounds.get(mean.name, (0, 0))
-        likely = mean.duration_ns * pace
-        least, most = max(low - before_high, 0), high - before_low
-        if least > most:  # it does not take part in every run
-            self._bounds[mean.name] = (low, high)
-            return round(likely)
-        time = round(min(max(likely, least), most))
-        self._bounds[mean.name] = (max(low, before_low), high)
-        return time
+        return [
+            NodeTime(name, kind, kernel, time * whole_ns // total)
+            for name, kind, kernel, time in times
+        ]

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from etcoreml.engine import NodeTime
 from etcoreml.trace.attribution import Attribution, symbol
@@ -21,9 +20,8 @@ UNATTRIBUTED = "(unattributed)"
 _UNITS = {"CPU": "CPU", "GPU": "GPU", "NPU": "NE"}
 
 
-@dataclass(frozen=True)
-class Event:
-    """Part of a run.
+class Event(NamedTuple):
+    """Part of a run; a tuple, as the bridge takes it.
 
     Attributes:
         name: Debug symbol ``<output>:<op>``, or ``UNATTRIBUTED``.
@@ -44,6 +42,22 @@ class Event:
         return decoded
 
 
+class _Plan(NamedTuple):
+    """What is the same in every run of the same kernels.
+
+    Attributes:
+        kernels: Their names in order of execution.
+        known: How many events there are, those of earlier runs included.
+        events: Name, beginning of the metadata, and places of the kernels that belong to it.
+        nameless: Places of the kernels that no operation is known for.
+    """
+
+    kernels: tuple[str, ...]
+    known: int
+    events: tuple[tuple[str, str, tuple[int, ...]], ...]
+    nameless: tuple[int, ...]
+
+
 class EventWriter:
     """Makes the events of each run of one compiled function.
 
@@ -62,6 +76,7 @@ class EventWriter:
         self._symbols = {name: symbol(each.operation) for name, each in attributions.items()}
         # What of the metadata does not change, by symbol: cut before the closing brace.
         self._heads: dict[str, str] = {}
+        self._plan = _Plan((), 0, (), ())
 
     def events(self, times: Iterable[NodeTime], start_ns: int, end_ns: int) -> list[Event]:
         """Return the events of one run, in order of execution; the last is ``UNATTRIBUTED``.
@@ -74,32 +89,44 @@ class EventWriter:
             start_ns: When it began.
             end_ns: When it ended, with what is to be accounted for after it.
         """
-        # What ran before and rests now has an event too: the Inspector joins runs of equal events.
-        durations = dict.fromkeys(self._heads, 0)
-        kernels: dict[str, NodeTime] = {}
-        nameless = 0
-        for time in times:
-            name = self._symbols.get(time.name)
-            if name is None:
-                nameless += time.duration_ns
-            else:
-                durations[name] = durations.get(name, 0) + time.duration_ns
-                if name not in kernels or time.duration_ns > kernels[name].duration_ns:
-                    kernels[name] = time
+        times = list(times)
+        names = tuple(time.name for time in times)
+        if names != self._plan.kernels or len(self._heads) != self._plan.known:
+            self._plan = self._planned(names, times)
+        durations = [time.duration_ns for time in times]
         whole = max(end_ns - start_ns, 1)
         events, at = [], start_ns
-        for name, duration in durations.items():
-            head = self._head(name, kernels.get(name))
+        for name, head, members in self._plan.events:
+            duration = sum([durations[index] for index in members])
             metadata = f'{head}"estimatedCost": {duration / whole:.6g}}}'.encode()
             events.append(Event(name, at, at + duration, metadata))
             at += duration
         rest = {
             "operatorName": "",
-            "kernelsMs": nameless / 1e6,  # of kernels that no operation is known for
+            # of kernels that no operation is known for
+            "kernelsMs": sum([durations[index] for index in self._plan.nameless]) / 1e6,
             "estimatedCost": max(end_ns - at, 0) / whole,
         }
         events.append(Event(UNATTRIBUTED, at, max(at, end_ns), json.dumps(rest).encode()))
         return events
+
+    def _planned(self, names: tuple[str, ...], times: Sequence[NodeTime]) -> _Plan:
+        """Return which kernels belong to which event."""
+        # What ran before and rests now has an event too: the Inspector joins runs of equal events.
+        members: dict[str, list[int]] = {name: [] for name in self._heads}
+        nameless = []
+        for index, name in enumerate(names):
+            known = self._symbols.get(name)
+            if known is None:
+                nameless.append(index)
+            else:
+                members.setdefault(known, []).append(index)
+        events = []
+        for name, indices in members.items():
+            longest = max(indices, key=lambda index: times[index].duration_ns, default=None)
+            head = self._head(name, None if longest is None else times[longest])
+            events.append((name, head, tuple(indices)))
+        return _Plan(names, len(self._heads), tuple(events), tuple(nameless))
 
     def _head(self, name: str, kernel: NodeTime | None) -> str:
         if name not in self._heads and kernel is not None:
