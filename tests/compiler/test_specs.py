@@ -152,11 +152,12 @@ def test_generate_compile_specs_emits_four_keys_and_the_optional_two() -> None:
     ]
 
 
-def test_keys_are_upstreams_and_one_of_ours() -> None:
+def test_keys_are_upstreams_and_two_of_ours() -> None:
     assert {key.name: key.value for key in COMPILE_SPEC_KEYS} == {
         name: name.lower()
         for name in (
             "WEIGHT_COMPRESSION",
+            "FLOAT32_NODES",
             "COMPUTE_UNITS",
             "MODEL_TYPE",
             "MIN_DEPLOYMENT_TARGET",

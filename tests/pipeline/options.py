@@ -169,6 +169,7 @@ PROGRAMS: dict[str, Callable[[], Program]] = {
     **{target: _plain(_specs(target)) for target in ("iOS15", "iOS16", "iOS17", "iOS18")},
     "quantiser": _plain(_specs("iOS18", op_linear_quantizer_config=LINEAR)),
     "compressed": _compressed,
+    "mixed precision": _plain(_specs(float32_nodes=["aten_gelu_default"])),
     "passes": _plain(_specs(pass_names=["common::const_elimination"])),
     "torchao": _torchao,
     "bytes": _bytes,

@@ -15,7 +15,8 @@ PREAMBLE = """
 import sys, tempfile
 from pathlib import Path
 import torch
-from etcoreml.compiler import package, passes, torch_ops
+from etcoreml.blob import Directory
+from etcoreml.compiler import passes, torch_ops
 from tests.pipeline import options
 """
 SUCCESS = """
@@ -30,10 +31,10 @@ def lowered(name):
         options.lowered(name)
     except Exception as error:
         print(type(error).__name__)
-digest, package._digest = package._digest, fails
+digest, Directory.digest = Directory.digest, fails
 lowered("quantiser")
 lowered("shared methods")
-package._digest, passes.run = digest, fails
+Directory.digest, passes.run = digest, fails
 lowered("enumerated")
 lowered("whole graph")
 """
@@ -90,8 +91,8 @@ def test_failure(tmp_path: Path) -> None:
     ("place", "name"),
     [
         ("passes.run", "default"),  # in the middle of a conversion
-        ("package._digest", "default"),  # with weights on disk
-        ("package._digest", "shared methods"),  # with packages of coremltools on disk
+        ("Directory.digest", "default"),  # with weights on disk
+        ("Directory.digest", "shared methods"),  # with packages of coremltools on disk
     ],
 )
 def test_interrupt(tmp_path: Path, place: str, name: str) -> None:
