@@ -13,6 +13,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,8 @@ def from_the_device(folder: Path) -> None:
 def test_the_walk_through_runs(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    # Other pages have a module of this name, too.
+    monkeypatch.delitem(sys.modules, "my_model", raising=False)
     ran = []
     for text in blocks("bash"):
         for command in commands(text):
