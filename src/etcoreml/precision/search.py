@@ -90,9 +90,8 @@ def choose(
         raise PrecisionError("mixed precision: at least one calibration input is needed")
     lowering = _Lowering(program, inputs, compile_specs, partitioner)
     say("fp16 throughout")
-    whole = lowering.snr_db(())
-    if whole >= min_snr_db:
-        return lowering.result((), whole)
+    if lowering.snr_db(()) >= min_snr_db:
+        return lowering.result(())
     tensors = rounded_tensors(
         lowering.edge,
         inputs,
@@ -102,7 +101,7 @@ def choose(
     lowering.edge = None
     count = _shortest_prefix(tensors, min_snr_db, lowering, say)
     kept = _without_needless(list(tensors[:count]), min_snr_db, lowering, say)
-    return lowering.result(_nodes(kept), lowering.snr_db(_nodes(kept)))
+    return lowering.result(_nodes(kept))
 
 
 def _nodes(tensors: Sequence[RoundedTensor]) -> tuple[str, ...]:
@@ -136,9 +135,12 @@ class _Lowering:
             self._known[nodes] = self._measured(nodes)
         return self._known[nodes]
 
-    def result(self, nodes: tuple[str, ...], snr_db: float) -> MixedPrecision:
+    def result(self, nodes: tuple[str, ...]) -> MixedPrecision:
         """Return a choice with its figures."""
-        return MixedPrecision(nodes, snr_db, self._known[()], len(self.delegated), len(self._known))
+        reached = self.snr_db(nodes)
+        return MixedPrecision(
+            nodes, reached, self._known[()], len(self.delegated), len(self._known)
+        )
 
     def _measured(self, nodes: tuple[str, ...]) -> float:
         specs = [*self._specs, CoreMLBackend.generate_float32_nodes_compile_spec(nodes)]

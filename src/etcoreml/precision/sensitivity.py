@@ -12,7 +12,7 @@ The program is run by eager, node by node. For each tensor only what depends on 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,14 +59,19 @@ def rounded_tensors(
         say: Is told how many tensors of how many are done.
     """
     runs = [_run(program, each) for each in inputs]
-    candidates = [each for each in program.graph.nodes if _is_rounded(each, delegated, runs)]
+    passing = [_passing(values) for values in runs]
+    candidates = [
+        node
+        for node in program.graph.nodes
+        if _is_touched(node, delegated) and any(node not in passes for passes in passing)
+    ]
     found = []
     for done, node in enumerate(candidates):
         say(done, len(candidates))
         noise = max(_noise(program, values, node) for values in runs)
         if noise > 0:
-            around = frozenset(each.name for each in _around(node, runs[0]))
-            found.append(RoundedTensor(node.name, noise, around & set(delegated)))
+            around = {each.name for each in _around(node, passing[0])}
+            found.append(RoundedTensor(node.name, noise, frozenset(around & set(delegated))))
     say(len(candidates), len(candidates))
     return sorted(found, key=lambda each: -each.noise)
 
@@ -109,12 +114,16 @@ def _half(value: Tensor) -> Tensor:
     return value.half().float()
 
 
-def _is_rounded(node: Node, delegated: Collection[str], runs: Sequence[Values]) -> bool:
-    """Whether fp16 changes what a node makes, and not only what it passes on."""
-    touches = node.name in delegated or any(user.name in delegated for user in node.users)
-    if node.op not in ("placeholder", "call_function") or not touches:
-        return False
-    return any(_is_float(values[node]) and not _passes_on(node, values) for values in runs)
+def _is_touched(node: Node, delegated: Collection[str]) -> bool:
+    """Whether a delegate makes or reads what a node is."""
+    return node.op in ("placeholder", "call_function") and (
+        node.name in delegated or any(user.name in delegated for user in node.users)
+    )
+
+
+def _passing(values: Values) -> set[Node]:
+    """Return the calls that make numbers of fp16 of numbers of fp16, and what is none of fp32."""
+    return {node for node in values if not _is_float(values[node]) or _passes_on(node, values)}
 
 
 def _passes_on(node: Node, values: Values) -> bool:
@@ -182,12 +191,13 @@ def _relative(actual: Any, expected: Any) -> float:
     return noise / signal if signal else (math.inf if noise else 0.0)
 
 
-def _around(node: Node, values: Values) -> Iterator[Node]:
-    """Yield the node that makes a tensor, and all that read it, or what is passed on of it."""
-    yield node
-    for user in node.users:
-        if user.op != "call_function":
-            continue
-        yield user
-        if not _is_float(values[user]) or _passes_on(user, values):
-            yield from (each for each in _around(user, values) if each is not user)
+def _around(node: Node, passing: Collection[Node]) -> set[Node]:
+    """Return the node that makes a tensor, and all that read it, or what is passed on of it."""
+    found, ahead = {node}, [node]
+    while ahead:
+        for user in ahead.pop().users:
+            if user.op == "call_function" and user not in found:
+                found.add(user)
+                if user in passing:
+                    ahead.append(user)
+    return found
