@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -18,11 +19,15 @@ from etcoreml.compiler.decompositions.registry import (
 from etcoreml.compiler.names import argument, op_name
 
 
+def _pooled_sizes(node: Node) -> Sequence[int | torch.SymInt]:
+    """Return the sizes of the dimensions that a node pools."""
+    shape: Sequence[int | torch.SymInt] = node.all_input_nodes[0].meta["val"].shape
+    return shape[len(shape) - len(argument(node, "output_size")) :]
+
+
 def _has_static_windows(node: Node) -> bool:
-    x = node.all_input_nodes[0].meta["val"]
-    output = argument(node, "output_size")
-    sizes = x.shape[x.dim() - len(output) :]
-    return all(isinstance(size, int) for size in sizes) and sum(output) <= LARGEST_WINDOW
+    static = all(isinstance(size, int) for size in _pooled_sizes(node))
+    return static and sum(argument(node, "output_size")) <= LARGEST_WINDOW
 
 
 def _edges(size: int, parts: int) -> list[tuple[int, int]]:
@@ -71,9 +76,7 @@ def global_avg_pool1d(self: Tensor, output_size: list[int]) -> Tensor:
 
 
 def _is_even(node: Node) -> bool:
-    output = argument(node, "output_size")
-    shape = node.all_input_nodes[0].meta["val"].shape
-    sizes = shape[len(shape) - len(output) :]
+    output, sizes = argument(node, "output_size"), _pooled_sizes(node)
     return len(output) == 2 and all(s % p == 0 for s, p in zip(sizes, output, strict=True))
 
 
@@ -116,15 +119,10 @@ def _has_varying_windows(node: Node) -> bool:
     applies=_has_varying_windows,
 )
 def adaptive_avg_pool_of_varying_size(self: Tensor, output_size: list[int]) -> Tensor:
-    """Sum what each part holds along one dimension after the other, and divide."""
-    x = self
-    for index, parts in enumerate(output_size):
-        axis = index - len(output_size)
-        inside = _membership(x.shape[axis], parts)
-        counts = inside.to(x.dtype).sum(-1)
-        mean = _each_part(x, axis, inside, 0.0).sum(-1) / counts
-        x = mean.reshape(_with_parts(x, axis, parts)).movedim(-1, axis)
-    return x
+    """Average what each part holds."""
+    return _pooled(
+        self, output_size, 0.0, lambda held, inside: held.sum(-1) / inside.to(held.dtype).sum(-1)
+    )
 
 
 def _reads_values_only(node: Node) -> bool:
@@ -142,36 +140,48 @@ def _reads_values_only(node: Node) -> bool:
 def adaptive_max_pool_of_varying_size(
     self: Tensor, output_size: list[int]
 ) -> tuple[Tensor, Tensor]:
-    """Take the largest of what each part holds along one dimension after the other."""
-    x = self
+    """Take the largest of what each part holds."""
+    x = _pooled(self, output_size, -math.inf, lambda held, inside: held.amax(-1))
+    return x, torch.zeros_like(x, dtype=torch.int64)  # which nothing reads
+
+
+def _pooled(
+    x: Tensor,
+    output_size: list[int],
+    other: float,
+    reduce: Callable[[Tensor, Tensor], Tensor],
+) -> Tensor:
+    """Pool along one dimension after the other.
+
+    Args:
+        x: What is pooled.
+        output_size: The number of parts of each of the last dimensions.
+        other: What takes the place of the elements of other parts.
+        reduce: From (..., parts, size), and which elements are of the part, to (..., parts).
+    """
     for index, parts in enumerate(output_size):
         axis = index - len(output_size)
-        held = _each_part(x, axis, _membership(x.shape[axis], parts), -math.inf)
-        x = held.amax(-1).reshape(_with_parts(x, axis, parts)).movedim(-1, axis)
-    return x, torch.zeros_like(x, dtype=torch.int64)  # which nothing reads
+        moved = x.movedim(axis, -1)
+        inside = _membership(moved.shape[-1], parts)
+        pooled = reduce(_each_part(moved, inside, other), inside)
+        x = pooled.reshape(*moved.shape[:-1], parts).movedim(-1, axis)
+    return x
 
 
 def _membership(size: int, parts: int) -> Tensor:
     """Return which elements are in which part, (parts, size).
 
-    Part i begins at floor(i * size / parts) and ends before ceil((i + 1) * size / parts). Compared
-    as products: coremltools divides integers in fp16.
+    Part i begins at floor(i * size / parts) and ends before ceil((i + 1) * size / parts).
     """
     part, place = torch.arange(parts).unsqueeze(1), torch.arange(size)
     return (part * size < (place + 1) * parts) & (place * parts < (part + 1) * size)
 
 
-def _each_part(x: Tensor, axis: int, inside: Tensor, other: float) -> Tensor:
-    """Return x once for each part with ``axis`` last, (..., parts, size), and ``other`` elsewhere.
+def _each_part(x: Tensor, inside: Tensor, other: float) -> Tensor:
+    """Return x once for each part, (..., parts, size), and ``other`` outside of it.
 
     Not a product with zeros and ones: an infinite element would make every part NaN.
     """
-    moved = x.movedim(axis, -1)
-    if moved.dim() == MAX_RANK:
-        moved = moved.flatten(0, -2)
-    return torch.where(inside, moved.unsqueeze(-2), other)
-
-
-def _with_parts(x: Tensor, axis: int, parts: int) -> tuple[int, ...]:
-    """Return the shape of x with ``axis`` last and pooled."""
-    return (*x.movedim(axis, -1).shape[:-1], parts)
+    if x.dim() == MAX_RANK:
+        x = x.flatten(0, -2)
+    return torch.where(inside, x.unsqueeze(-2), other)

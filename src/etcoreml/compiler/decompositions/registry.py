@@ -44,6 +44,7 @@ LARGEST_WINDOW = 64
 """Windows of more elements than this are left to ExecuTorch's kernels."""
 
 _LONGEST = 512
+"""What compares each element with each is rewritten up to this length."""
 
 ORIGINS = "etcoreml_origins"
 """Key of a node's ``meta``: the ops whose decompositions it came from."""
