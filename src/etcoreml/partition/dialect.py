@@ -32,6 +32,7 @@ from etcoreml.compiler.decompositions import (
 from etcoreml.compiler.names import op_name
 from etcoreml.errors import LowerError
 from etcoreml.partition.bfloat16 import widen
+from etcoreml.partition.node import is_static
 
 
 def make_acceptable(program: ExportedProgram) -> None:
@@ -214,12 +215,13 @@ def _divides_sizes(node: Node) -> bool:
     Raises:
         LowerError: It does, and ExecuTorch cannot keep the node whole either.
     """
+    if op_name(node) not in _SIZE_DIVIDERS:
+        return False
     own = find(node)
-    if op_name(node) not in _SIZE_DIVIDERS or (own and own.function is not node.target):
+    if own is not None and own.function is not node.target:
         return False
     values = (each.meta.get("val") for each in node.all_input_nodes)
-    shapes = (each.shape for each in values if isinstance(each, torch.Tensor))
-    if all(isinstance(size, int) for shape in shapes for size in shape):
+    if all(is_static(each.shape) for each in values if isinstance(each, torch.Tensor)):
         return False
     if not _SIZE_DIVIDERS[op_name(node)]:
         what = f"lowering: ExecuTorch cannot take {op_name(node)} apart where sizes vary"

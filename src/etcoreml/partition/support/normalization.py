@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch.fx import Node
 
-from etcoreml.partition.node import argument
+from etcoreml.partition.node import argument, is_static
 from etcoreml.partition.support.rule import ISSUES, Rule, Setting, always, is_known
 
 
@@ -13,7 +13,7 @@ def _has_varying_scale(node: Node, setting: Setting) -> bool:
 
 
 def _has_varying_size(node: Node, setting: Setting) -> bool:
-    return not all(isinstance(size, int) for size in argument(node, "normalized_shape"))
+    return not is_static(argument(node, "normalized_shape"))
 
 
 RULES: tuple[Rule, ...] = (
