@@ -32,13 +32,22 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             write(file)
-        # mkstemp makes files that only their owner may read.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        open_to_others(temporary, 0o666)
         temporary.replace(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise UsageError(f"cannot write '{path}': {error.strerror or error}") from error
         raise
+
+
+def open_to_others(path: Path, mode: int) -> None:
+    """Give a temporary file or folder, its owner's alone, the rights that others are made with.
+
+    Args:
+        path: The file or folder.
+        mode: Those of a new one before the process's mask: 0o666 of files, 0o777 of folders.
+    """
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(mode & ~umask)

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from etcoreml.atomic import write_atomic
+from etcoreml.atomic import open_to_others, write_atomic
 from etcoreml.errors import FeatureTypeError, OptionError, UsageError
 from etcoreml.runtime.model_files import ModelFiles, spec_path
 
@@ -69,9 +69,7 @@ def _replace_folder(source: Path, target: Path, spec: bytes) -> None:
     try:
         new, old = scratch / "new", scratch / "old"
         shutil.copytree(source, new)
-        umask = os.umask(0)
-        os.umask(umask)
-        new.chmod(0o777 & ~umask)  # a temporary package is its owner's alone
+        open_to_others(new, 0o777)
         spec_path(new).unlink()  # a link may lead out of the copy
         spec_path(new).write_bytes(spec)
         if target.exists():

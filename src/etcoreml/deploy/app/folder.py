@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from etcoreml.atomic import open_to_others
 from etcoreml.errors import UsageError
 
 
@@ -52,9 +53,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         try:
             yield temporary
-            umask = os.umask(0)
-            os.umask(umask)
-            temporary.chmod(0o777 & ~umask)  # mkdtemp makes folders for their owner alone
+            open_to_others(temporary, 0o777)
             temporary.replace(path)  # an empty folder may be replaced, another may not
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
