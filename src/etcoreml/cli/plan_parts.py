@@ -14,7 +14,7 @@ from etcoreml.cli import render
 from etcoreml.cli.model_paths import CORE_ML
 from etcoreml.errors import PlanError, UsageError, naming
 from etcoreml.imports import quiet_imports
-from etcoreml.mil import Function, MilProgram, Pipeline, Signature, load_package, open_model
+from etcoreml.mil import Function, MilProgram, Pipeline, Signature, open_model
 from etcoreml.placement.core_ml import Plans, core_ml_plan
 
 
@@ -110,7 +110,7 @@ def _pte_parts(path: Path, wanted: str | None) -> Whole:
     with render.stage("Loading executorch"), quiet_imports():
         import executorch.exir._serialize._program  # noqa: F401
 
-        from etcoreml.runtime.payload import open_payload
+        from etcoreml.runtime.embedded import embedded_function
         from etcoreml.runtime.pte import read_pte
     whole = Whole()
     with naming(path), render.stage(f"Reading {path.name}"):
@@ -129,16 +129,15 @@ def _pte_parts(path: Path, wanted: str | None) -> Whole:
                 if not delegate.is_core_ml:
                     whole.remarks.append(f"{label} is {delegate.backend_id}'s, not Core ML's")
                     continue
-                payload = open_payload(delegate.payload, program.named_data)
-                if payload.model is None:
+                found = embedded_function(delegate, program)
+                if found is None:
                     whole.remarks.append(f"{label} holds no model")
                     continue
-                opened = load_package(payload.model)
-                entry = opened.function(payload.function)
-                signature = opened.signatures.get(entry.name)
                 said = delegate.compile_specs.get("compute_units", b"all")
                 unit = said.decode("utf-8", "replace")
-                whole.parts.append(Part(label, entry, signature, payload.model, unit))
+                whole.parts.append(
+                    Part(label, found.function, found.signature, found.directory, unit)
+                )
     return whole
 
 

@@ -76,18 +76,11 @@ def recorded(model: str, folder: Path, precision: Precision = "float16") -> Reco
 
 def core_ml_functions(pte: Path, method: str | None = None) -> list[Function]:
     """Return the functions of the Core ML delegates of a method, or of all methods."""
-    from etcoreml.mil import load_package
-    from etcoreml.runtime.payload import open_payload
+    from etcoreml.runtime.embedded import embedded_functions
     from etcoreml.runtime.pte import read_pte
 
-    found = []
-    program = read_pte(pte)
-    for each in program.methods:
-        if method not in (None, each.name):
-            continue
-        for delegate in each.delegates:
-            if delegate.is_core_ml:
-                payload = open_payload(delegate.payload, program.named_data)
-                if payload.model is not None:
-                    found.append(load_package(payload.model).function(payload.function))
-    return found
+    return [
+        each.function
+        for found, _, each in embedded_functions(read_pte(pte))
+        if method in (None, found.name)
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,7 +17,7 @@ from etcoreml.errors import EtCoreMLError
 if TYPE_CHECKING:
     from etcoreml.mil.program import Function, Signature
     from etcoreml.report.document import Graph, Precision, Report, Time
-    from etcoreml.runtime.pte import PteMethod, PteProgram
+    from etcoreml.runtime.pte import PteProgram
     from etcoreml.trace.profile import Profile
 
 
@@ -60,6 +60,7 @@ def lowered_report(model: str, runs: Runs, *, numerics: Numerics | None) -> Repo
     unnamed_files(runs.files)
     with tempfile.TemporaryDirectory(prefix="etcoreml-report-") as name:
         from etcoreml.cli.recorded import recorded
+        from etcoreml.runtime.embedded import embedded_functions
         from etcoreml.runtime.pte import read_pte
 
         lowered = recorded(model, Path(name))
@@ -83,7 +84,9 @@ def lowered_report(model: str, runs: Runs, *, numerics: Numerics | None) -> Repo
             inputs=inputs,
             graph=graph.graph_of("ATen", nodes, delegates),
             symbols=symbols,
-            functions=[each for _, _, each in _functions(program)],
+            functions=[
+                (each.function, each.signature) for _, _, each in embedded_functions(program)
+            ],
             planned=runs.planned,
             precision=precision,
             missing=missing,
@@ -108,12 +111,16 @@ def program_report(
     """
     profile, precision, missing, _, inputs = _run(path, runs, method, etrecord, numerics)
     from etcoreml.report import graph, times
+    from etcoreml.runtime.embedded import embedded_functions
     from etcoreml.runtime.pte import read_pte
 
     program = read_pte(path)
-
     chosen = next(each for each in program.methods if each.name == method)
-    functions = {i: each for found, i, each in _functions(program) if found is chosen}
+    functions = {
+        i: (each.function, each.signature)
+        for found, i, each in embedded_functions(program)
+        if found is chosen
+    }
     nodes = graph.method_nodes(chosen, {i: each for i, (each, _) in functions.items()})
     specs = [delegate.compile_specs for delegate in chosen.delegates if delegate.is_core_ml]
     return _report(
@@ -301,23 +308,6 @@ def _parsed_record(path: Path) -> Any:
         return parse_etrecord(str(path))
     except Exception as error:  # executorch raises whatever a damaged file makes it meet
         raise UsageError(f"executorch cannot read '{path}'", found=error) from error
-
-
-def _functions(
-    program: PteProgram,
-) -> Iterator[tuple[PteMethod, int, tuple[Function, Signature | None]]]:
-    """Yield methods, numbers of Core ML delegates, and their functions with their interfaces."""
-    from etcoreml.mil import load_package
-    from etcoreml.runtime.payload import open_payload
-
-    for method in program.methods:
-        for i, delegate in enumerate(method.delegates):
-            if delegate.is_core_ml:
-                payload = open_payload(delegate.payload, program.named_data)
-                if payload.model is not None:
-                    model = load_package(payload.model)
-                    function = model.function(payload.function)
-                    yield method, i, (function, model.signatures.get(function.name))
 
 
 def _symbols(program: PteProgram) -> dict[str, tuple[int, ...]]:

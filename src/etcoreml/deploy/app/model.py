@@ -13,7 +13,7 @@ from pathlib import Path
 
 from etcoreml.deploy.app.identifiers import variables
 from etcoreml.errors import ProjectError, UsageError, naming
-from etcoreml.mil import load_package
+from etcoreml.runtime.embedded import embedded_functions
 from etcoreml.runtime.payload import open_payload
 from etcoreml.runtime.pte import (
     CORE_ML,
@@ -173,12 +173,8 @@ def _target(program: PteProgram) -> Target:
         ProjectError: No target reads one of them.
     """
     needed = TARGETS[0].spec_version
-    for method in program.methods:
-        for delegate in method.delegates:
-            if delegate.is_core_ml:
-                model = open_payload(delegate.payload, program.named_data).model
-                if model is not None:
-                    needed = max(needed, load_package(model).spec_version)
+    for _, _, each in embedded_functions(program):
+        needed = max(needed, each.model.spec_version)
     for target in TARGETS:
         if target.spec_version >= needed:
             return target
