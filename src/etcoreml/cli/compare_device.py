@@ -34,8 +34,10 @@ def compare_device(model: Path, report_path: Path, min_snr: float | None, as_jso
     """
     import hashlib
 
+    from etcoreml.runtime.pte import read_pte_bytes
+
     report = read_device_report(report_path)
-    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    digest = hashlib.sha256(read_pte_bytes(model)).hexdigest()
     if digest != report.sha256:
         raise DeviceReportError(
             f"'{report_path}' is of another program than '{model}'",
