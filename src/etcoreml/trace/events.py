@@ -47,13 +47,11 @@ class _Plan(NamedTuple):
 
     Attributes:
         kernels: Their names in order of execution.
-        known: How many events there are, those of earlier runs included.
         events: Name, beginning of the metadata, and places of the kernels that belong to it.
         nameless: Places of the kernels that no operation is known for.
     """
 
     kernels: tuple[str, ...]
-    known: int
     events: tuple[tuple[str, str, tuple[int, ...]], ...]
     nameless: tuple[int, ...]
 
@@ -76,7 +74,7 @@ class EventWriter:
         self._symbols = {name: symbol(each.operation) for name, each in attributions.items()}
         # What of the metadata does not change, by symbol: cut before the closing brace.
         self._heads: dict[str, str] = {}
-        self._plan = _Plan((), 0, (), ())
+        self._plan = _Plan((), (), ())
 
     def events(self, times: Iterable[NodeTime], start_ns: int, end_ns: int) -> list[Event]:
         """Return the events of one run, in order of execution; the last is ``UNATTRIBUTED``.
@@ -91,7 +89,7 @@ class EventWriter:
         """
         times = list(times)
         names = tuple(time.name for time in times)
-        if names != self._plan.kernels or len(self._heads) != self._plan.known:
+        if names != self._plan.kernels:
             self._plan = self._planned(names, times)
         durations = [time.duration_ns for time in times]
         whole = max(end_ns - start_ns, 1)
@@ -126,7 +124,7 @@ class EventWriter:
             longest = max(indices, key=lambda index: times[index].duration_ns, default=None)
             head = self._head(name, None if longest is None else times[longest])
             events.append((name, head, tuple(indices)))
-        return _Plan(names, len(self._heads), tuple(events), tuple(nameless))
+        return _Plan(names, tuple(events), tuple(nameless))
 
     def _head(self, name: str, kernel: NodeTime | None) -> str:
         if name not in self._heads and kernel is not None:

@@ -80,57 +80,6 @@ def masked_scatter(self: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     return torch.where(chosen, taken, values)
 
 
-def _crops(node: Node) -> bool:
-    pads = argument(node, "pad")
-    return all(isinstance(each, int) for each in pads) and min(pads, default=0) < 0
-
-
-@decomposes(
-    "aten.constant_pad_nd.default",
-    why="MIL pads by zero or more",
-    applies=_crops,
-)
-def constant_pad_nd(self: Tensor, pad: list[int], value: float = 0) -> Tensor:
-    """Slice where the pad is negative, pad where it is positive."""
-    x = self
-    for index in range(len(pad) // 2):
-        axis = x.dim() - 1 - index
-        before, after = pad[2 * index : 2 * index + 2]
-        stop = x.shape[axis] + min(after, 0)
-        if min(before, after) < 0:
-            x = torch.ops.aten.slice.Tensor(x, axis, max(-before, 0), stop)
-    widths = [max(each, 0) for each in pad]
-    return torch.ops.aten.constant_pad_nd.default(x, widths, value) if any(widths) else x.clone()
-
-
-def _wraps(node: Node) -> bool:
-    pads = argument(node, "pad")
-    fixed = all(isinstance(each, int) for each in pads)
-    return argument(node, "mode") == "circular" and fixed and min(pads, default=0) >= 0
-
-
-@decomposes(
-    "aten.pad.default",
-    why="PyTorch fills an empty tensor in parts, whose size ExecuTorch fixes where it varies",
-    applies=_wraps,
-)
-def pad_circular(
-    self: Tensor, pad: list[int], mode: str = "circular", value: float | None = None
-) -> Tensor:
-    """Put the end before the beginning, and the beginning behind the end."""
-    x = self
-    for index in range(len(pad) // 2):
-        axis = x.dim() - 1 - index
-        before, after = pad[2 * index : 2 * index + 2]
-        parts = [x]
-        if before:
-            parts.insert(0, torch.ops.aten.slice.Tensor(x, axis, -before))
-        if after:
-            parts.append(torch.ops.aten.slice.Tensor(x, axis, 0, after))
-        x = torch.cat(parts, axis)
-    return x
-
-
 def _sums(node: Node) -> bool:
     used = all(user.args[1] == 0 for user in node.users)
     return bool(used and argument(node, "mode") in (0, 1) and is_static(node))
