@@ -98,10 +98,11 @@ bool prepare(Problem& p, float* buffer) {
   return true;
 }
 
-// M rows of V vectors of outputs.
+// M rows of V vectors of outputs. Those `ahead` come next: the cache is told.
 template <size_t M, size_t V>
-void dot(const Problem& p, size_t n, bool is_signed) {
+void dot(const Problem& p, size_t n, size_t ahead, bool is_signed) {
   const size_t units = parts(p.columns, kIndicesPerWord), stride = padded(p), count = blocks(p);
+  const size_t words_ahead = ahead * units * sizeof(uint32_t), scales_ahead = ahead * count;
   const size_t block_units = parts(p.block < p.columns ? p.block : p.columns, kIndicesPerWord);
   const __m512i low = _mm512_set1_epi8(0x0f), flip = _mm512_set1_epi8(is_signed ? 8 : 0);
   const __m512 zero = _mm512_set1_ps(is_signed ? 8.0f : 0.0f);
@@ -133,7 +134,9 @@ void dot(const Problem& p, size_t n, bool is_signed) {
     for (; unit < end; ++unit) {
 #pragma GCC unroll 4
       for (size_t v = 0; v < V; ++v) {
-        const __m512i word = _mm512_loadu_si512(words[v] + unit * kPanel * sizeof(uint32_t));
+        const uint8_t* const at = words[v] + unit * kPanel * sizeof(uint32_t);
+        const __m512i word = _mm512_loadu_si512(at);
+        _mm_prefetch(at + words_ahead, _MM_HINT_T1);
         const __m512i even = _mm512_xor_si512(_mm512_and_si512(word, low), flip);
         const __m512i odd =
             _mm512_xor_si512(_mm512_and_si512(_mm512_srli_epi32(word, 4), low), flip);
@@ -152,10 +155,13 @@ void dot(const Problem& p, size_t n, bool is_signed) {
     }
 #pragma GCC unroll 4
     for (size_t v = 0; v < V; ++v) {
-      const __m512 scale = _mm512_loadu_ps(p.scale + scales[v] + b * kPanel);
+      const size_t at = scales[v] + b * kPanel;
+      const __m512 scale = _mm512_loadu_ps(p.scale + at);
+      _mm_prefetch(p.scale + at + scales_ahead, _MM_HINT_T1);
       __m512 offset = zero;
       if (p.offset != nullptr) {
-        offset = _mm512_add_ps(offset, _mm512_loadu_ps(p.offset + scales[v] + b * kPanel));
+        offset = _mm512_add_ps(offset, _mm512_loadu_ps(p.offset + at));
+        _mm_prefetch(p.offset + at + scales_ahead, _MM_HINT_T1);
       }
 #pragma GCC unroll 4
       for (size_t m = 0; m < M; ++m) {
@@ -188,9 +194,12 @@ template <size_t M>
 void dots(const Problem& p, size_t first, size_t end) {
   constexpr size_t kAtOnce = M == 1 ? 4 : M == 2 ? 2 : 1;
   const bool is_signed = code(p).is_signed;
+  constexpr size_t kStep = kAtOnce * kWidth, kAhead = kStep < kPanel ? kPanel : kStep;
   size_t n = first;
-  for (; n + kAtOnce * kWidth <= end; n += kAtOnce * kWidth) dot<M, kAtOnce>(p, n, is_signed);
-  for (; n < end; n += kWidth) dot<M, 1>(p, n, is_signed);
+  for (; n + kStep <= end; n += kStep) {
+    dot<M, kAtOnce>(p, n, n + kStep + kAhead <= end ? kAhead : 0, is_signed);
+  }
+  for (; n < end; n += kWidth) dot<M, 1>(p, n, 0, is_signed);
 }
 
 void few(const Problem& p, size_t first, size_t end) {
