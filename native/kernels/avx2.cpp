@@ -1,4 +1,5 @@
 // The kernels in AVX2, FMA and F16C.
+#include "dot_products.hpp"
 #include "problem.hpp"
 
 #include <immintrin.h>
@@ -36,6 +37,13 @@ struct Vec {
   void store(float* p) const { _mm256_storeu_ps(p, v); }
   Vec rounded_to_half() const {
     return {_mm256_cvtph_ps(_mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT))};
+  }
+
+  // The sum of each of four, side by side.
+  static void store_sums(const Vec (&v)[4], float* p) {
+    const __m256 pairs = _mm256_hadd_ps(_mm256_hadd_ps(v[0].v, v[1].v),
+                                        _mm256_hadd_ps(v[2].v, v[3].v));
+    _mm_storeu_ps(p, _mm_add_ps(_mm256_castps256_ps128(pairs), _mm256_extractf128_ps(pairs, 1)));
   }
 
   Vec absolute() const { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), v)}; }
@@ -90,7 +98,9 @@ constexpr size_t kTileRows = 6;
 
 #include "lstm.inc"
 
-constexpr Kernels kKernels{"avx2", few, many, step, nullptr, nullptr};
+#include "dot_products.inc"
+
+constexpr Kernels kKernels{"avx2", few, many, step, dot_products, nullptr, nullptr};
 
 }  // namespace
 

@@ -1,4 +1,5 @@
 // The kernels in AVX-512 (F, BW, VL, DQ).
+#include "dot_products.hpp"
 #include "problem.hpp"
 
 #include <immintrin.h>
@@ -32,6 +33,16 @@ struct Vec {
   void store(float* p) const { _mm512_storeu_ps(p, v); }
   Vec rounded_to_half() const {
     return {_mm512_cvtph_ps(_mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC))};
+  }
+
+  // The sum of each of four, side by side.
+  static void store_sums(const Vec (&v)[4], float* p) {
+    const auto half = [&](size_t i) {
+      return _mm256_add_ps(_mm512_castps512_ps256(v[i].v), _mm512_extractf32x8_ps(v[i].v, 1));
+    };
+    const __m256 pairs = _mm256_hadd_ps(_mm256_hadd_ps(half(0), half(1)),
+                                        _mm256_hadd_ps(half(2), half(3)));
+    _mm_storeu_ps(p, _mm_add_ps(_mm256_castps256_ps128(pairs), _mm256_extractf128_ps(pairs, 1)));
   }
 
   Vec absolute() const { return {_mm512_abs_ps(v)}; }
@@ -79,7 +90,9 @@ constexpr size_t kTileRows = 12;
 
 #include "lstm.inc"
 
-constexpr Kernels kKernels{"avx512", few, many, step, nullptr, nullptr};
+#include "dot_products.inc"
+
+constexpr Kernels kKernels{"avx512", few, many, step, dot_products, nullptr, nullptr};
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 // bytes: 22 bits, relative to the largest number of the block. Products and sums of these are exact,
 // so that the error is that of a sum in f32 of which the largest number is a part. Of a word of indices, those of even columns
 // lie in the lower halves of its bytes, those of odd columns in the upper ones.
+#include "dot_products.hpp"
 #include "problem.hpp"
 
 #include <immintrin.h>
@@ -218,7 +219,12 @@ void step(size_t hidden, const float* product, const float* projected, float* c,
   avx512_kernels()->lstm_step(hidden, product, projected, c, h);
 }
 
-constexpr Kernels kKernels{"avx512_vnni", few, many, step, prepared_floats, prepare};
+void dot_products(const DotProducts& p, size_t b, size_t first, size_t end) {
+  avx512_kernels()->dot_products(p, b, first, end);
+}
+
+constexpr Kernels kKernels{"avx512_vnni", few,           many,           step,
+                           dot_products,  prepared_floats, prepare};
 
 }  // namespace
 

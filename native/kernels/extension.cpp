@@ -2,6 +2,7 @@
 #include <openvino/core/extension.hpp>
 #include <openvino/core/op_extension.hpp>
 
+#include "dot_products_op.hpp"
 #include "linear_op.hpp"
 #include "lstm_op.hpp"
 #include "problem.hpp"
@@ -9,6 +10,7 @@
 OPENVINO_CREATE_EXTENSIONS(std::vector<ov::Extension::Ptr>({
     std::make_shared<ov::OpExtension<etcoreml::CompressedLinear>>(),
     std::make_shared<ov::OpExtension<etcoreml::CompressedLstm>>(),
+    std::make_shared<ov::OpExtension<etcoreml::DotProducts>>(),
 }));
 
 // For Python. The first is asked before OpenVINO loads the library: the name of the instruction

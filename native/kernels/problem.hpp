@@ -6,6 +6,8 @@
 
 namespace etcoreml::kernels {
 
+struct DotProducts;
+
 // What the weights are, before the scales of their blocks.
 enum class Format {
   kHalf,    // IEEE fp16, without scales
@@ -55,6 +57,8 @@ struct Kernels {
   // A step of an LSTM of one sequence, after the products, both (4, hidden); renews c and h.
   void (*lstm_step)(size_t hidden, const float* product, const float* projected, float* c,
                     float* h);
+  // Outputs of one element of the batch, from a first to a last.
+  void (*dot_products)(const DotProducts&, size_t b, size_t first_output, size_t end_output);
   // How much memory `prepare` needs before `few`, in floats; 0 where `few` takes x as it is.
   size_t (*prepared_floats)(const Problem&);
   // Takes x apart; false, without effect, where `few` has to take it as it is.

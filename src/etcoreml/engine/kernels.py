@@ -1,10 +1,11 @@
-"""Linear layers and LSTMs whose weights stay as they are stored, computed by kernels of our own.
+"""Linear layers and LSTMs on weights as they are stored, and attention of a few rows.
 
 OpenVINO's matrix product expands fp16 weights to f32 when it compiles, which takes three times the
 memory of the file and reads twice the bytes in every batch-1 product. The library built from
 ``native/kernels`` is an extension of OpenVINO with operations that read the stored weights.
-It is used where it was built, fits the installed OpenVINO and knows the CPU; elsewhere the engine
-gives OpenVINO expanded weights.
+It also multiplies a few rows with many: OpenVINO reads the keys of a cache at a third of the
+memory's speed. It is used where it was built, fits the installed OpenVINO and knows the CPU;
+elsewhere the engine gives OpenVINO expanded weights.
 
 The kernels want the weights of neighbouring outputs side by side, so a matrix is rearranged once,
 when the model is compiled; the model cache keeps it so.
@@ -34,6 +35,7 @@ from etcoreml.mil.program import Array, Constant, TensorType
 _LIBRARY = "libetcoreml_kernels.so"
 _LINEAR = "CompressedLinear"
 _LSTM = "CompressedLstm"
+_DOT_PRODUCTS = "DotProducts"
 _MATRIX = 2
 
 # Elements. Below, an operation outside OpenVINO's own costs more than it saves.
@@ -44,8 +46,10 @@ _PANEL = 32
 _WORD = 8
 _TABLE = 16
 
-LARGEST_LSTM_BATCH = 4
+_FEW_ROWS = 4
 """As ``kFewRows`` there."""
+
+LARGEST_LSTM_BATCH = _FEW_ROWS
 
 _PANELS: weakref.WeakValueDictionary[str, Array] = weakref.WeakValueDictionary()
 """What `_stored` made, for as long as a constant of OpenVINO reads it."""
@@ -320,3 +324,27 @@ def lstm(
     data = graph.constant(np.stack([weight.data for weight in weights]))
     attributes = {"hidden": weights[0].columns, "reverse": is_reverse}
     return list(_factory().create(_LSTM, [projected, h, c, data], attributes).outputs())
+
+
+def are_few_rows(x: Output, y: Output) -> bool:
+    """Whether ``x @ y.T`` is for `dot_products`, and worth it.
+
+    Args:
+        x: ``(*B, M, K)``: f32, M at most 4.
+        y: ``(*B, N, K)``: f32; all sizes but N are known.
+    """
+    rows, others = x.get_partial_shape(), y.get_partial_shape()
+    if rows.rank.is_dynamic or others.rank.is_dynamic or len(rows) != len(others):
+        return False
+    if {x.get_element_type(), y.get_element_type()} != {ov.Type.f32}:
+        return False
+    if len(rows) < _MATRIX or rows.is_dynamic or rows[-2].get_length() > _FEW_ROWS:
+        return False
+    if others[-1] != rows[-1] or any(a != b for a, b in zip(rows[:-2], others[:-2], strict=True)):
+        return False
+    return bool(others.is_dynamic or np.prod(others.to_shape()) >= _SMALLEST)
+
+
+def dot_products(x: Output, y: Output) -> Any:
+    """Return ``x @ y.T``, ``(*B, M, N)``, of what `are_few_rows` accepts."""
+    return _factory().create(_DOT_PRODUCTS, [x, y], {})

@@ -58,7 +58,13 @@ def matmul(
         transpose_y: Swap the last two dimensions of ``y`` first.
     """
     type_ = context.element_type()
-    return _product(graph.convert(x, type_), graph.convert(y, type_), transpose_x, transpose_y)
+    x, y = graph.convert(x, type_), graph.convert(y, type_)
+    # Constants are left to OpenVINO, which rearranges them.
+    if context.scope.translation.uses_kernels and context.constant("y") is None:
+        is_row_by_row = transpose_y and not transpose_x
+        if is_row_by_row and kernels.are_few_rows(x, y):
+            return kernels.dot_products(x, y)
+    return _product(x, y, transpose_x, transpose_y)
 
 
 def _product(x: Output, y: Output, transpose_x: bool, transpose_y: bool) -> Any:
