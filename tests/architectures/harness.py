@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import time
 import warnings
 from collections import Counter
@@ -99,18 +100,11 @@ def _found(
 ) -> tuple[Outcome, list[list[Any]] | None]:
     """Return how far a model came, and the outputs of every call if it ran."""
     calls = model.calls(mode)
-    dynamic = (model.dynamic,) if mode == "dynamic" else None  # the inputs are one *argument
     try:
-        with torch.no_grad():
-            exported = torch.export.export(
-                copy.deepcopy(model.module), calls[0], dynamic_shapes=dynamic, strict=False
-            )
+        exported = _exported(model, mode)
     except Exception as error:
         return Outcome("export", _told(error)), None
-    deployment = getattr(coremltools().target, target)
-    partitioner = CoreMLPartitioner(
-        compile_specs=specs(precision, minimum_deployment_target=deployment)
-    )
+    partitioner = _partitioner(precision, target)
     begun = time.process_time()
     try:
         manager = to_edge_transform_and_lower(exported, partitioner=[partitioner])
@@ -138,6 +132,33 @@ def _found(
     except Exception as error:
         return replace(outcome, error=f"{_told(error)} {etcoreml.last_error() or ''}"[:1500]), None
     return replace(outcome, stage="run"), found
+
+
+def _exported(model: Model, mode: str) -> torch.export.ExportedProgram:
+    dynamic = (model.dynamic,) if mode == "dynamic" else None  # the inputs are one *argument
+    with torch.no_grad():
+        return torch.export.export(
+            copy.deepcopy(model.module), model.calls(mode)[0], dynamic_shapes=dynamic, strict=False
+        )
+
+
+def _partitioner(precision: str, target: str) -> CoreMLPartitioner:
+    deployment = getattr(coremltools().target, target)
+    return CoreMLPartitioner(compile_specs=specs(precision, minimum_deployment_target=deployment))
+
+
+def digest(builder: Builder, mode: str, precision: str = "float16", target: str = "iOS18") -> str:
+    """Return the SHA-256 of an architecture's .pte; what torch.export refuses is ``refused``."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            exported = _exported(build(builder), mode)
+        except Exception:
+            return "refused"
+        manager = to_edge_transform_and_lower(
+            exported, partitioner=[_partitioner(precision, target)]
+        )
+        return hashlib.sha256(manager.to_executorch().buffer).hexdigest()
 
 
 def compared(found: list[list[Any]], expected: list[list[Any]]) -> tuple[float | None, str]:

@@ -17,11 +17,13 @@ import pytest
 import torch
 
 from etcoreml.compiler.specs import COMPILE_SPEC_KEYS
+from tests.architectures.catalogue import FAMILIES
 from tests.lowering import lower
 from tests.networks import ZOO
 from tests.pipeline.options import PROGRAMS
 
 SCRIPT = Path(__file__).with_name("lower_in_process.py")
+DIGESTS = Path(__file__).parents[1] / "architectures" / "digests.py"
 QUANTIZER = {"mode": "linear_symmetric", "weight_threshold": 64}
 
 
@@ -56,12 +58,26 @@ def test_two_processes_give_the_same_bytes(network: str, options: dict[str, Any]
 def test_every_option_gives_the_same_bytes_in_two_processes() -> None:
     """Each process lowers all programs in one go, the second in another order."""
     first, *others, last = PROGRAMS
-    assert _digests([first, *others, last], 1) == _digests([*reversed(others), first, last], 2)
+    script = SCRIPT.with_name("options.py")
+    assert _digests([script], [first, *others, last], 1) == _digests(
+        [script], [*reversed(others), first, last], 2
+    )
 
 
-def _digests(names: list[str], seed: int) -> dict[str, str]:
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["static", "dynamic"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_architecture_gives_the_same_bytes_in_two_processes(family: str, mode: str) -> None:
+    builders = FAMILIES[family]
+    names = [each for each in builders if mode == "static" or builders[each]().dynamic is not None]
+    script = [DIGESTS, mode]
+    assert _digests(script, names, 1) == _digests(script, names[::-1], 2)
+
+
+def _digests(script: list[Path | str], names: list[str], seed: int) -> dict[str, str]:
+    """Return what a script that is given names prints of each."""
     done = subprocess.run(
-        [sys.executable, str(SCRIPT.with_name("options.py")), *names],
+        [sys.executable, *map(str, script), *names],
         env={**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONWARNINGS": "ignore"},
         capture_output=True,
         text=True,
