@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import pytest
@@ -104,3 +105,67 @@ def test_a_verdict_holds_for_the_same_passes(monkeypatch: pytest.MonkeyPatch) ->
     assert _reason(options) is None
     assert _reason(options) is None
     assert len(trial._VERDICTS) == 2
+
+
+def _calls(program: torch.export.ExportedProgram) -> list[torch.fx.Node]:
+    return [each for each in program.graph.nodes if each.op == "call_function"]
+
+
+ALONE = [
+    (lambda x: torch.cumsum(x, 0) + 1, ()),
+    (lambda x: torch.cat([x, x, x.abs()], 1), ()),
+    (lambda x: torch.max(x, 1), ()),
+    (lambda x: torch.max(x, 1).indices, ()),
+    (lambda x: torch.split(x, [1, 3], 1)[1], ()),
+    (lambda x: x.gather(0, torch.zeros(1, 4, dtype=torch.int64, device=x.device)), ()),
+    (lambda x: torch.addcmul(x, x, x, value=2), ("x",)),
+]
+
+
+@pytest.mark.parametrize(("function", "constants"), ALONE)
+def test_a_program_is_written_as_torch_exports_it(
+    function: Any, constants: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = torch.export.export(Call(function), (torch.randn(3, 4),)).run_decompositions({})
+    given = [each.name for each in program.graph.nodes if each.op == "placeholder"][-1:]
+    for node in _calls(program):
+        if node.target is operator.getitem:
+            continue
+        fixed = given if constants else []
+        written = trial._alone(node, fixed)
+        with monkeypatch.context() as patch:
+            patch.setattr(trial, "_written", trial._exported)
+            exported = trial._alone(node, fixed)
+        for one, other in zip(_calls(written), _calls(exported), strict=True):
+            assert one.target == other.target
+            assert _shapes(one) == _shapes(other)
+            assert [_shapes(each) for each in one.all_input_nodes] == [
+                _shapes(each) for each in other.all_input_nodes
+            ]
+        assert written.dialect == exported.dialect
+        assert len(written.graph_signature.user_inputs) == len(exported.graph_signature.user_inputs)
+        assert len(written.graph_signature.buffers) == len(exported.graph_signature.buffers)
+        assert len(written.graph_signature.user_outputs) == len(
+            exported.graph_signature.user_outputs
+        )
+        assert [*map(torch.equal, written.buffers(), exported.buffers())] == [True] * len(fixed)
+
+
+def _shapes(node: torch.fx.Node) -> list[Any]:
+    value = node.meta["val"]
+    values = [value] if isinstance(value, Tensor) else value
+    return [(each.shape, each.dtype) for each in values]
+
+
+def test_only_what_varies_is_exported(monkeypatch: pytest.MonkeyPatch) -> None:
+    exported = []
+    real = trial._exported
+    monkeypatch.setattr(trial, "_exported", lambda *a: exported.append(a) or real(*a))
+    shapes = {"inputs": ({0: torch.export.Dim("n", max=8)},)}
+    for dynamic, expected in ((None, 0), (shapes, 1)):
+        program = torch.export.export(
+            Call(lambda x: torch.cumsum(x, 0)), (torch.randn(3),), dynamic_shapes=dynamic
+        )
+        (node,) = (each for each in _calls(program) if "cumsum" in str(each.target))
+        trial._alone(node, ())
+        assert len(exported) == expected

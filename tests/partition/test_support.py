@@ -166,6 +166,16 @@ def test_case(case: Case) -> None:
     assert edge.to_executorch().buffer
 
 
+def test_what_makes_no_value_stays_outside() -> None:
+    exported = torch.export.export(Call(lambda x: x.to(torch.float16)), (normal(2),))
+    checks = [
+        support.why_not(node, support.Setting(ct.target.iOS18))
+        for node in exported.run_decompositions({}).graph.nodes
+        if node.op == "call_function" and "_assert_tensor_metadata" in str(node.target)
+    ]
+    assert checks == ["the op makes no value: Core ML checks nothing while it runs"]
+
+
 def test_no_family_is_left_out() -> None:
     folder = Path(support.__file__).parent
     modules = {path.stem for path in folder.glob("*.py")} - {"__init__", "general", "rule"}

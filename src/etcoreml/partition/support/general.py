@@ -7,7 +7,7 @@ from torch.fx import Node
 
 from etcoreml.compiler.decompositions import CASTS, MAX_RANK, NARROW
 from etcoreml.compiler.torch_ops import has_converter
-from etcoreml.partition.node import is_static, op_name, operands, results
+from etcoreml.partition.node import is_static, op_name, operands, overload, results
 from etcoreml.partition.support.rule import EXECUTORCH, ISSUES, Rule, Setting
 
 # Core ML computes int64 as int32 and float64 as float32.
@@ -65,6 +65,11 @@ def _is_in_place(node: Node, setting: Setting) -> bool:
 
 def _has_no_converter(node: Node, setting: Setting) -> bool:
     return not has_converter(op_name(node))
+
+
+def _makes_nothing(node: Node, setting: Setting) -> bool:
+    op = overload(node)
+    return op is not None and not op._schema.returns
 
 
 def _has_foreign_dtype(node: Node, setting: Setting) -> bool:
@@ -159,6 +164,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
     Rule((), _is_control_flow, "control flow runs outside of delegates"),
     Rule((), _is_in_place, "an op in place is converted only after it was made functional"),
     Rule((), _has_no_converter, "coremltools has no converter for the op"),
+    Rule((), _makes_nothing, "the op makes no value: Core ML checks nothing while it runs"),
     Rule(
         (),
         _has_foreign_dtype,
