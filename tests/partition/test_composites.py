@@ -13,6 +13,8 @@ import torch
 from torch._export.utils import _collect_all_valid_cia_ops
 from torch._ops import OperatorBase
 from torch.export import ExportedProgram, decomp_utils, default_decompositions, exported_program
+from torch.fx import Node
+from torch.fx.traceback import NodeSource
 
 from etcoreml.partition.composites import hurried
 from tests.call import Call
@@ -37,6 +39,7 @@ def replaced() -> bool:
         OperatorBase.py_impl,
     )
     ours = {each.__module__ == "etcoreml.partition.composites" for each in methods}
+    ours |= {hasattr(NodeSource, "__deepcopy__"), gc.get_freeze_count() > 0}
     assert len(ours) == 1
     return ours.pop()
 
@@ -46,12 +49,24 @@ def kernels() -> dict[str, dict[object, object]]:
     return {str(op): dict(op.py_kernels) for op in _collect_all_valid_cia_ops()}
 
 
+def history(sources: list[NodeSource]) -> list[object]:
+    return [(each.name, each.target, each.action, history(each.from_node)) for each in sources]
+
+
+def histories(program: ExportedProgram) -> list[object]:
+    def told(node: Node) -> list[object]:
+        return history(node.meta.get("from_node", []))
+
+    return [told(node) for node in program.graph.nodes]
+
+
 @pytest.mark.parametrize("table", [dict, default_decompositions])
 def test_decomposes_as_torch_does(program: ExportedProgram, table: type) -> None:
     expected = program.run_decompositions(table())
     before = kernels()
     found = hurried(program).run_decompositions(table())
     assert kernels() == before
+    assert histories(found) == histories(expected)
     assert str(found.graph) == str(expected.graph)
     assert found.graph_signature == expected.graph_signature
 
@@ -90,6 +105,17 @@ def test_they_hold_as_long_as_a_program(program: ExportedProgram) -> None:
     gc.collect()
     assert replaced()
     del second
+    gc.collect()
+    assert not replaced()
+
+
+def test_a_program_that_only_the_search_for_garbage_finds(program: ExportedProgram) -> None:
+    gc.collect()
+    kept = [hurried(program)]
+    kept[0].ring = kept[0]
+    gc.collect()
+    assert replaced()
+    kept.clear()
     gc.collect()
     assert not replaced()
 

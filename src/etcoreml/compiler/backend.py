@@ -12,6 +12,7 @@ from torch.export import ExportedProgram
 from etcoreml.compiler import multimethod
 from etcoreml.compiler.compression import Step
 from etcoreml.compiler.enumerated_shapes import EnumeratedShapes
+from etcoreml.compiler.garbage import only_new_garbage
 from etcoreml.compiler.partitions import Unconverted, lower, lower_each, results_kept
 from etcoreml.compiler.resolution import check_owned
 from etcoreml.compiler.retry import lowered_without
@@ -274,7 +275,7 @@ class CoreMLBackend(BackendDetails):  # type: ignore[misc] # executorch is untyp
         lower_all = lower_each
         if multimethod.shares_weights(compile_specs):
             lower_all = multimethod.preprocess_shared
-        with results_kept():
+        with results_kept(), only_new_garbage():
             try:
                 return lower_all(edge_programs, compile_specs)
             except Unconverted as failure:

@@ -25,6 +25,7 @@ from torch.fx import Graph, GraphModule
 from etcoreml.compiler.compression import compress, quantize_linearly
 from etcoreml.compiler.decompositions import expand
 from etcoreml.compiler.enumerated_shapes import Symbol, symbolic_inputs
+from etcoreml.compiler.garbage import only_new_garbage
 from etcoreml.compiler.lowest_target import (
     lowest_target,
     target_of_compression,
@@ -191,15 +192,11 @@ def _garbage() -> Iterator[None]:
 
     What exists at the beginning, all of torch, is not looked at: the cost follows the body.
     """
-    freezes = gc.isenabled() and gc.get_freeze_count() == 0
-    if freezes:
-        gc.freeze()
-    try:
-        yield
-    finally:
-        gc.collect()
-        if freezes:
-            gc.unfreeze()
+    with only_new_garbage():
+        try:
+            yield
+        finally:
+            gc.collect()
 
 
 @contextlib.contextmanager

@@ -6,12 +6,17 @@ through all of torch's once for each namespace, and enters some ten thousand ker
 tables, through a method that writes out its own type with every call. For a program of one op that
 takes longer than all the rest of lowering. Here the same ops get the same kernels.
 
+Besides, whoever runs a program on fake tensors, some twenty times in a lowering, copies the whole
+history of every node, which grows by a ``NodeSource`` each time. Nothing changes these, so that a
+copy may be the source itself. And what exists already is not searched for garbage
+(``compiler.garbage``).
+
 ExecuTorch decomposes the program that ``transform_for_pre_decomposition`` returns, and looks into
 its own table of decompositions in between; so the shortcuts hold as long as a program does that
 was made here. What they do is the same for every caller, so that other threads notice nothing.
 
 Source: torch 2.13 ``export/exported_program.py``, ``export/decomp_utils.py``, ``_export/utils.py``,
-``_ops.py``.
+``_ops.py``, ``fx/traceback.py``.
 """
 
 from __future__ import annotations
@@ -27,6 +32,9 @@ from torch._C import DispatchKey
 from torch._export import utils
 from torch._ops import OperatorBase
 from torch.export import ExportedProgram, decomp_utils, exported_program
+from torch.fx.traceback import NodeSource
+
+from etcoreml.compiler.garbage import only_new_garbage
 
 _LOCK = threading.RLock()
 _users = 0
@@ -53,10 +61,10 @@ def hurried(program: ExportedProgram) -> ExportedProgram:
     """
     if type(program) is not ExportedProgram:
         return program  # which may decompose itself otherwise
+    _begin()  # first: what exists now is never found to be garbage until the end
     copied = _Hurried.__new__(_Hurried)
-    copied.__dict__.update(program.__dict__)
-    _begin()
     weakref.finalize(copied, _end)
+    copied.__dict__.update(program.__dict__)
     return copied
 
 
@@ -80,6 +88,9 @@ def _begin() -> None:
             for module in (decomp_utils, exported_program):
                 _replace(module, "_collect_all_valid_cia_ops", _functional_composites)
             _replace(OperatorBase, "py_impl", _quick_py_impl)
+            if not hasattr(NodeSource, "__deepcopy__"):
+                _replace(NodeSource, "__deepcopy__", _itself)
+            _ends.enter_context(only_new_garbage())
 
 
 def _end() -> None:
@@ -91,14 +102,22 @@ def _end() -> None:
 
 
 def _replace(owner: Any, name: str, value: object) -> None:
-    _ends.callback(_restore, owner, name, value, getattr(owner, name))
+    _ends.callback(_restore, owner, name, value, getattr(owner, name, None))
     setattr(owner, name, value)
 
 
 def _restore(owner: Any, name: str, ours: object, before: object) -> None:
     """Put a value back, unless somebody else replaced ours: theirs may well call it."""
     if getattr(owner, name) is ours:
-        setattr(owner, name, before)
+        if before is None:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, before)
+
+
+def _itself(source: NodeSource, memo: Any) -> NodeSource:
+    """Return what stands for a copy: nothing changes a source once it is made."""
+    return source
 
 
 def _functional_composites() -> set[OperatorBase]:
