@@ -1,4 +1,8 @@
-"""Integers that are made: coremltools makes them in floating point, which rounds them."""
+"""Tensors filled with a number.
+
+coremltools makes integers in floating point, which rounds them, and others in the dtype of the
+tensor that they are like, whatever is asked for.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.fx import Node
 
-from etcoreml.compiler.decompositions.registry import decomposes, gives_integers
+from etcoreml.compiler.decompositions.registry import decomposes, gives_integers, tensors
 from etcoreml.compiler.names import argument
 
 _IN_FLOATS = "coremltools 9.0 makes them in fp32, which is fp16 in most models"
@@ -37,5 +41,9 @@ def _like(fill: Any) -> Callable[..., Tensor]:
     return filled
 
 
+def _needs_its_dtype(node: Node) -> bool:
+    return gives_integers(node) or node.meta["val"].dtype != tensors(node)[0].dtype
+
+
 for _name, _fill in (("full_like", None), ("ones_like", 1), ("zeros_like", 0)):
-    decomposes(f"aten.{_name}.default", why=_IN_FLOATS, applies=gives_integers)(_like(_fill))
+    decomposes(f"aten.{_name}.default", why=_IN_FLOATS, applies=_needs_its_dtype)(_like(_fill))

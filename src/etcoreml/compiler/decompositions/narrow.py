@@ -133,18 +133,6 @@ def sum_into(
     return _wrapped(torch.sum(parts, dim, keepdim, dtype=torch.int32), dtype)
 
 
-@decomposes("aten.mean.dim", "aten.mean.default", why=_WHY, applies=reads_narrow)
-def mean(
-    self: Tensor,
-    dim: list[int] | None = None,
-    keepdim: bool = False,
-    *,
-    dtype: torch.dtype,
-) -> Tensor:
-    """Average as numbers."""
-    return torch.mean(self.to(dtype), dim, keepdim)
-
-
 def _is_compared_beyond(node: Node) -> bool:
     """Whether an operand has to wrap before it is compared, as PyTorch has it."""
     if len(node.args) < 2 or not isinstance(node.args[0], Node):

@@ -6,7 +6,12 @@ import torch
 from torch import Tensor
 from torch.fx import Node
 
-from etcoreml.compiler.decompositions.registry import decomposes, is_short, is_static
+from etcoreml.compiler.decompositions.registry import (
+    decomposes,
+    has_integers,
+    is_short,
+    is_static,
+)
 from etcoreml.compiler.names import argument
 
 _MISSING = "coremltools 9.0 has no converter for it"
@@ -23,6 +28,41 @@ def var_mean(
     axes = dim or list(range(self.dim()))
     variance = torch.ops.aten.var.correction(self, axes, correction=correction, keepdim=keepdim)
     return variance, self.mean(axes, keepdim=keepdim)
+
+
+@decomposes(
+    "aten.mean.dim",
+    "aten.mean.default",
+    why="coremltools 9.0 averages integers as integers",
+    applies=has_integers,
+)
+def mean(
+    self: Tensor,
+    dim: list[int] | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: torch.dtype,
+) -> Tensor:
+    """Average as numbers."""
+    return torch.mean(self.to(dtype), dim, keepdim)
+
+
+_UNDERFLOWS = (
+    "coremltools 9.0 takes the logarithm of the softmax, which underflows: in fp16 from 17 on"
+)
+
+
+@decomposes("aten._log_softmax.default", why=_UNDERFLOWS)
+def _log_softmax(self: Tensor, dim: int, half_to_float: bool) -> Tensor:
+    """Subtract the logarithm of the sum of exponentials."""
+    below = self - self.amax(dim, keepdim=True)
+    return below - below.exp().sum(dim, keepdim=True).log()
+
+
+@decomposes("aten.log_softmax.int", why=_UNDERFLOWS)
+def log_softmax(self: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tensor:
+    """Subtract the logarithm of the sum of exponentials."""
+    return _log_softmax(self if dtype is None else self.to(dtype), dim, False)
 
 
 @decomposes(
