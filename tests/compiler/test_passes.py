@@ -66,6 +66,33 @@ def test_the_overflow_check_agrees_with_coremltools(constant: np.ndarray) -> Non
     assert passes.Fp16Cast.fp16_overflow(op) == theirs
 
 
+EPSILONS = {
+    "both signs": np.array([1e-12, -1e-12, 0, -0.0] * 3, np.float32),
+    "of fp16's smallest": np.array([2.9e-8, 3.1e-8, -6e-8, 1e-7] * 3, np.float32),
+    "none": np.zeros(12, np.float32),
+    "beside NaN and infinity": np.array([np.nan, 1e-12, np.inf, 1] * 3, np.float32),
+    "a number": np.float32(1e-12),
+    "a matrix": np.full((2, 12), -1e-12, np.float32),
+    "among many": np.full((40, 12), 1e-12, np.float32),
+}
+
+
+@pytest.mark.parametrize("constant", EPSILONS.values(), ids=EPSILONS)
+def test_few_numbers_become_zero(constant: np.ndarray) -> None:
+    """The oracle is coremltools' pass."""
+    values = []
+    for fp16_cast in (passes.Fp16Cast, passes.quantization.add_fp16_cast):
+        built = program(constant)
+        with np.errstate(all="ignore"), quiet():
+            fp16_cast()(built)
+        values.append(built.functions["main"].find_ops(op_type="mul")[0].y.val)
+    ours, theirs = values
+    assert type(ours) is type(theirs)
+    assert ours.dtype == theirs.dtype
+    np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(np.signbit(ours), np.signbit(theirs))
+
+
 def test_finite_constants_stay_finite() -> None:
     """coremltools makes infinities of them."""
     built = program(MASK)

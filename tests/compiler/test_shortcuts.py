@@ -80,6 +80,34 @@ def test_what_is_gone_is_forgotten() -> None:
         assert not any(upstream(function))
 
 
+CONSTANTS = (
+    *(np.ones((2, 3), np.float32), np.ones(2, np.float16), np.array(3, np.int32), np.float32(2)),
+    *(True, 1, 2.5, "text", np.array([1, 2**40]), np.array([True, False]), np.ones(2, np.float64)),
+)
+
+
+@pytest.mark.parametrize("value", CONSTANTS, ids=str)
+def test_constants_stay_what_they_are(value: Any) -> None:
+    told = []
+    for block in (contextlib.nullcontext(), shortcuts()):
+        function = built(lambda x: mb.add(x=x, y=1.0))
+        with function:
+            made = mb.const(val=value, before_op=function.operations[-1])
+        with block:
+            made.op.type_value_inference(overwrite_output=True)
+        told.append((made.sym_type, type(made.val), repr(made.val)))
+    assert told[0] == told[1]
+
+
+def test_a_constant_that_was_replaced_is_inferred() -> None:
+    function = built(lambda x: mb.add(x=x, y=np.ones(2, np.float32)))
+    (op,) = (each for each in function.operations if each.op_type == "const")
+    op.outputs[0]._sym_val.val = np.zeros(2, np.float32)
+    with shortcuts():
+        op.type_value_inference(overwrite_output=True)
+    np.testing.assert_array_equal(op.outputs[0].val, np.ones(2, np.float32))
+
+
 def test_they_end() -> None:
     methods = Block._propagate_nonreplaceable_vars, Function.__str__
     with contextlib.suppress(KeyError), shortcuts():

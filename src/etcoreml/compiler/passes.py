@@ -26,6 +26,10 @@ quantization = mil.passes.defs.quantization
 scope = mil.scope
 
 _FP16_MAX = 65504.0
+_FP16_SMALLEST = np.nextafter(np.float16(0), np.float16(1))
+_FP32_SMALLEST = np.nextafter(np.float32(0), np.float32(1))
+_LARGE_SIZE = 400
+"""Elements of a constant that coremltools takes to be no epsilon."""
 _LARGE_NBYTES = 1 << 16
 _INFINITY = 1e38
 """Constants from here on stand for infinity: they need no fp32, but stay finite if they are."""
@@ -109,6 +113,24 @@ class Fp16Cast(quantization.add_fp16_cast):  # type: ignore[misc, name-defined] 
                 # garbage is collected.
                 for holder in (var, var.op.val):
                     holder._sym_val.val = None
+
+    def _check_underflow_to_zero(self, new_var: Any, var: Any) -> None:
+        """Let no element of a small constant become zero: an epsilon would divide by it.
+
+        coremltools' method, all elements at once, and without a copy of large constants.
+
+        Args:
+            new_var: What ``var`` is cast to; its value is replaced.
+            var: The variable in fp32.
+        """
+        value = new_var.val
+        if value is None or np.size(value) >= _LARGE_SIZE:
+            return
+        lost = (np.abs(var.val) > _FP32_SMALLEST) & (np.abs(value) <= _FP16_SMALLEST)
+        if np.any(lost):
+            smallest = np.where(np.sign(var.val) > 0, _FP16_SMALLEST, -_FP16_SMALLEST)
+            kept = np.where(lost, smallest, value)
+            new_var._sym_val.val = kept[()] if np.isscalar(value) else kept
 
     def _saturate(self, op: Any) -> None:
         """Let ``op`` read constants that fp16 holds in place of finite ones beyond it."""

@@ -1,12 +1,14 @@
 """Steps of coremltools that change nothing, left out while we convert.
 
-Two of them cost a fifth of its passes. At the end of every ``with block``, some hundred times for
-a model, each variable is told which ``constexpr`` ops it is computed from, also where there are
+Three of them cost a fourth of its passes. At the end of every ``with block``, some hundred times
+for a model, each variable is told which ``constexpr`` ops it is computed from, also where there are
 none. And the pass that moves transposes writes the whole program as text for a log that nobody
-reads. The shortcuts hold for all threads of the process: those that convert with coremltools itself
+reads, and finds out anew what each op computes: it compares every constant with itself. The
+shortcuts hold for all threads of the process: those that convert with coremltools itself
 meanwhile get the same models, but a program that they print is no more than its name.
 
-Source: coremltools 9.0 ``converters/mil/mil/block.py``, ``passes/defs/optimize_repeat_ops.py``.
+Source: coremltools 9.0 ``converters/mil/mil/block.py``, ``operation.py``,
+``ops/defs/iOS15/control_flow.py``, ``passes/defs/optimize_repeat_ops.py``.
 """
 
 from __future__ import annotations
@@ -22,7 +24,10 @@ ct = coremltools()
 mil = ct.converters.mil.mil
 Block, Function = mil.block.Block, mil.block.Function
 
+Operation = mil.operation.Operation
+
 _propagate = Block._propagate_nonreplaceable_vars
+_infer = Operation.type_value_inference
 
 
 @contextlib.contextmanager
@@ -30,6 +35,7 @@ def shortcuts() -> Iterator[None]:
     """Take the shortcuts for the duration of the block. Conversions are one at a time anyway."""
     with contextlib.ExitStack() as stack:
         _replace(stack, Block, "_propagate_nonreplaceable_vars", _propagate_if_any)
+        _replace(stack, Operation, "type_value_inference", _infer_unless_known)
         if not logging.getLogger(ct.__name__).isEnabledFor(logging.DEBUG):
             _replace(stack, Function, "__str__", lambda function: str(function.name))
         yield
@@ -44,6 +50,17 @@ def _propagate_if_any(block: Any) -> None:
     """Do what coremltools does where it can matter: nothing comes of nothing."""
     if block.outer_op is not None or any(map(_may_matter, block.operations)):
         _propagate(block)
+
+
+def _infer_unless_known(op: Any, overwrite_output: bool = False) -> None:
+    """Do what coremltools does, but for a constant that has its variable: it has its value, too."""
+    if not (overwrite_output and op.op_type == "const" and _has_its_value(op)):
+        _infer(op, overwrite_output)
+
+
+def _has_its_value(constant: Any) -> bool:
+    made = constant._output_vars
+    return bool(made) and made[0].val is constant.val.val
 
 
 def _may_matter(op: Any) -> bool:
