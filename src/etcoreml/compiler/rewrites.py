@@ -7,7 +7,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 from torch.fx import Graph, Node
 
-from etcoreml.compiler.decompositions import CASTS, NARROW
+from etcoreml.compiler.decompositions import CASTS, NARROW, is_filled_in_range
 from etcoreml.compiler.names import op_name
 
 # Converters that count arguments, where torch.export leaves trailing defaults out. coremltools 9.0.
@@ -62,6 +62,8 @@ def store_as_int32(program: ExportedProgram) -> None:
             source = node.all_input_nodes[0]
             if source.op != "placeholder" or source.name in taken:
                 node.kwargs = {**node.kwargs, "dtype": torch.int32}
+        elif is_filled_in_range(node):
+            node.kwargs = {**node.kwargs, "dtype": torch.int32}
 
 
 def tell_constants_apart(program: ExportedProgram) -> None:

@@ -33,6 +33,7 @@ from etcoreml.compiler.names import op_name
 from etcoreml.errors import LowerError
 from etcoreml.partition.bfloat16 import widen
 from etcoreml.partition.node import is_static
+from etcoreml.partition.numbers import give_dtypes
 
 
 def make_acceptable(program: ExportedProgram) -> None:
@@ -59,6 +60,7 @@ def make_acceptable(program: ExportedProgram) -> None:
     if expand(program.graph, _needs_rewrite):
         join_complex(program.graph)
         changed = True
+    changed |= give_dtypes(program)
     for node in list(program.graph.nodes):
         if op_name(node) == "aten._linalg_check_errors.default":
             program.graph.erase_node(node)  # raises for singular matrices; no kernel does
@@ -168,7 +170,10 @@ def _needs_rewrite(node: Node) -> bool:
     return _is_spoilt(node)
 
 
-_SPOILT = ("aten.empty_like.default", "aten.pad.default")
+_SPOILT = (
+    *("aten.empty_like.default", "aten.pad.default"),
+    *("aten.cat.default", "aten.stack.default"),
+)
 
 
 def _is_spoilt(node: Node) -> bool:

@@ -127,3 +127,56 @@ def test_arithmetic_with_what_is_beyond(x: Tensor, number: int) -> None:
 @pytest.mark.parametrize("number", [300, -1, 70000, 2**31 - 1])
 def test_arithmetic_with_tensors_without_dimensions(number: int) -> None:
     check(lambda x, y: (x + y, x - y, y - x, x * y), SHORTS, torch.tensor(number))
+
+
+def divisors(dtype: torch.dtype) -> Tensor:
+    signs = -1 if dtype.is_signed else 1
+    return (torch.tensor([1, 3, 7, 100, 127]) * torch.tensor([signs, 1, signs, 1, 1])).to(dtype)
+
+
+@pytest.mark.parametrize("target", ["iOS15", "iOS18"])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16], ids=str)
+def test_division_with_rounding(dtype: torch.dtype, target: str) -> None:
+    info = torch.iinfo(dtype)
+    x = torch.tensor([info.min, info.max, 5, 0, info.max - 1], dtype=dtype)
+
+    def divided(x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+        quotients = (
+            torch.div(x, each, rounding_mode=mode) for mode in ("floor", "trunc") for each in (y, 3)
+        )
+        rest = (x % y, x % 5, 100 % y)
+        return *quotients, *rest, x // y, x // 3, torch.div(x, 2.5, rounding_mode="floor")
+
+    check(divided, x, divisors(dtype), target=target)
+
+
+def test_division_that_wraps() -> None:
+    """-128 by -1 is -128 in int8."""
+    x, y = torch.tensor([-128, -128, 127, -7]), torch.tensor([-1, 3, -2, 2])
+
+    def divided(x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+        a, b = x.to(torch.int8), y.to(torch.int8)
+        return tuple(torch.div(a, b, rounding_mode=mode).int() for mode in ("floor", "trunc"))
+
+    check(divided, x, y)
+
+
+@pytest.mark.parametrize("x", [BYTES, SHORTS], ids=["bytes", "shorts"])
+def test_sums_so_far(x: Tensor) -> None:
+    kinds = (None, x.dtype, torch.uint8, torch.int16, torch.float32)
+    check(lambda x: tuple(x.cumsum(1, dtype=each) for each in kinds), x)
+
+
+def test_sums_so_far_into_bytes() -> None:
+    check(lambda x: (x.cumsum(0, dtype=torch.uint8), x.cumsum(1, dtype=torch.int16)), BYTES.int())
+
+
+def test_powers() -> None:
+    check(lambda x: (x**2, x**5, x**0, x**0.5), BYTES)
+    check(lambda x: (x**2, x**3), SHORTS)
+
+
+def test_bytes_filled_with_a_number() -> None:
+    sevens = torch.full((16,), 7, dtype=torch.uint8)
+    check(lambda x: torch.where(x > 9, x, torch.full_like(sevens, 7)) + 250, BYTES)
+    check(lambda x: x + torch.full((16,), 250, dtype=torch.uint8), BYTES)

@@ -12,11 +12,12 @@ from etcoreml.compiler.decompositions import (
     reductions,
     samples,
     shapes,
+    shifts,
     transforms,
     windows,
 )
 from etcoreml.compiler.decompositions.expansion import expand, expansion
-from etcoreml.compiler.decompositions.narrow import CASTS, NARROW
+from etcoreml.compiler.decompositions.narrow import CASTS, NARROW, is_filled_in_range
 from etcoreml.compiler.decompositions.ranks import lower_ranks
 from etcoreml.compiler.decompositions.registry import MAX_RANK, find, is_taken_whole
 from etcoreml.compiler.decompositions.shapes import has_varying_parts, merge_axes
@@ -34,6 +35,7 @@ FAMILIES = (
     reductions,
     samples,
     shapes,
+    shifts,
     transforms,
     windows,
 )
@@ -48,6 +50,7 @@ __all__ = [
     "expansion",
     "find",
     "has_varying_parts",
+    "is_filled_in_range",
     "is_taken_whole",
     "join_complex",
     "lower_ranks",

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
 from torch import Tensor
 from torch.fx import Node
 
-from etcoreml.compiler.decompositions.narrow import reads_narrow
+from etcoreml.compiler.decompositions.narrow import (
+    NARROW,
+    brought_into,
+    reads_narrow,
+    widened,
+    wrapped,
+)
 from etcoreml.compiler.decompositions.registry import Applies, decomposes, tensors
 from etcoreml.compiler.names import argument
 
@@ -193,6 +200,16 @@ def remainder(self: Tensor, other: Tensor) -> Tensor:
     return torch.where(_is_infinite(other) & ~_is_infinite(self), far, rest)
 
 
+@decomposes("aten.remainder.Scalar_Tensor", why="coremltools 9.0 has no converter for it")
+def remainder_of_number(self: float, other: Tensor) -> Tensor:
+    """Divide a number, which is a tensor then."""
+    dtype = torch.result_type(self, other)
+    if dtype in NARROW:
+        number = torch.full((), brought_into(self, dtype), dtype=torch.int32)
+        return wrapped(torch.remainder(number, widened(other)), dtype)
+    return torch.remainder(torch.full((), self, dtype=dtype), other)
+
+
 @decomposes("aten.floor_divide.default", why=_INFINITE, applies=_divides_floats)
 @decomposes("aten.div.Tensor_mode", why=_INFINITE, applies=_floors_floats)
 def floor_divide(self: Tensor, other: Tensor | float, rounding_mode: str = "floor") -> Tensor:
@@ -205,3 +222,28 @@ def floor_divide(self: Tensor, other: Tensor | float, rounding_mode: str = "floo
     sign = torch.where((self != 0) & ((self < 0) != (other < 0)), -1.0, 0.0).to(self.dtype)
     down = torch.where(_is_infinite(other) & ~_is_infinite(self), sign, down)
     return torch.where(other == 0, quotient, down)
+
+
+def _joins_dtypes(node: Node) -> bool:
+    return any(each.dtype != node.meta["val"].dtype for each in tensors(node))
+
+
+@decomposes(
+    "aten.cat.default",
+    why="ExecuTorch 1.5 refuses operands of several dtypes",
+    applies=_joins_dtypes,
+)
+def cat(tensors: list[Tensor], dim: int = 0) -> Tensor:
+    """Bring what is joined to one dtype."""
+    dtype = functools.reduce(torch.promote_types, (each.dtype for each in tensors))
+    return torch.cat([each.to(dtype) for each in tensors], dim)
+
+
+@decomposes(
+    "aten.stack.default",
+    why="ExecuTorch 1.5 joins it without a common dtype, and refuses that",
+    applies=_joins_dtypes,
+)
+def stack(tensors: list[Tensor], dim: int = 0) -> Tensor:
+    """Bring what is stacked to one dtype."""
+    return cat([each.unsqueeze(dim) for each in tensors], dim)

@@ -7,7 +7,6 @@ are avoided: 1e-4 relative is what the tests hold them to, wherever the result i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -216,27 +215,6 @@ def bitwise_xor(self: Tensor, other: Tensor | bool) -> Tensor:
 
 def _truth(like: Tensor, value: Tensor | bool) -> Tensor:
     return value if isinstance(value, Tensor) else torch.full_like(like, value)
-
-
-@decomposes("aten.bitwise_left_shift.Tensor", why=_MISSING)
-def bitwise_left_shift(self: Tensor, other: Tensor) -> Tensor:
-    """Multiply by powers of two."""
-    return _shift(self, other, lambda value, bits: value * (1 << bits))
-
-
-@decomposes("aten.bitwise_right_shift.Tensor", why=_MISSING)
-def bitwise_right_shift(self: Tensor, other: Tensor) -> Tensor:
-    """Divide by powers of two, rounding down."""
-    return _shift(self, other, lambda v, bits: torch.div(v, 1 << bits, rounding_mode="floor"))
-
-
-def _shift(value: Tensor, count: Tensor, by: Callable[[Tensor, int], Tensor]) -> Tensor:
-    """Shift by each bit of the count: integers all the way, so that nothing is rounded."""
-    for bits in (16, 8, 4, 2, 1):
-        takes = count >= bits
-        value = torch.where(takes, by(value, bits), value)
-        count = torch.where(takes, count - bits, count)
-    return value
 
 
 @decomposes("aten.lgamma.default", why=_MISSING)

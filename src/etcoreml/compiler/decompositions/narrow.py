@@ -13,12 +13,16 @@ from torch import Tensor
 from torch.fx import Node
 
 from etcoreml.compiler.decompositions.registry import ORIGINS, decomposes, tensors
+from etcoreml.compiler.names import argument, op_name
 
 NARROW = frozenset({torch.uint8, torch.int8, torch.int16})
 """The dtypes."""
 
 CASTS = ("aten._to_copy.default", "dim_order_ops._to_dim_order_copy.default")
 """Names of the ops that convert to another dtype."""
+
+FILLS = {"aten.full.default": 1, "aten.scalar_tensor.default": 0}
+"""Names of the ops that fill a tensor with a number, and which argument that is."""
 
 _WHY = "Core ML has int32 only, which does not wrap at fewer bits"
 
@@ -37,6 +41,17 @@ def _may_not_fit(node: Node) -> bool:
     return not all(user.op == "output" for user in node.users)
 
 
+def is_filled_in_range(node: Node) -> bool:
+    """Whether a node fills a tensor of fewer bits with a number that these hold."""
+    if op_name(node) not in FILLS:
+        return False
+    value, dtype = node.args[FILLS[op_name(node)]], node.meta["val"].dtype
+    if dtype not in NARROW or not isinstance(value, (int, float)):
+        return False
+    limits = torch.iinfo(dtype)
+    return bool(limits.min <= value <= limits.max)
+
+
 def _holds(dtype: torch.dtype, source: torch.dtype) -> bool:
     if source.is_floating_point:
         return False
@@ -47,10 +62,11 @@ def _holds(dtype: torch.dtype, source: torch.dtype) -> bool:
 @decomposes(*CASTS, why=_WHY, applies=_may_not_fit)
 def cast(self: Tensor, *, dtype: torch.dtype, **options: Any) -> Tensor:
     """Keep the lower bits."""
-    return _wrapped(self.to(torch.int32), dtype)
+    return wrapped(self.to(torch.int32), dtype)
 
 
-def _wrapped(x: Tensor, dtype: torch.dtype) -> Tensor:
+def wrapped(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return what a dtype of fewer bits keeps of int32."""
     count = 1 << torch.iinfo(dtype).bits
     rest = torch.remainder(x, count)
     if dtype.is_signed:
@@ -63,15 +79,16 @@ def reads_narrow(node: Node) -> bool:
     return any(each.dtype in NARROW for each in tensors(node))
 
 
-def _wide(x: Any) -> Any:
+def widened(x: Any) -> Any:
+    """Return a tensor of fewer bits as int32, and anything else as it is."""
     return x.to(torch.int32) if isinstance(x, Tensor) and x.dtype in NARROW else x
 
 
-def _brought_into(value: Any, dtype: torch.dtype) -> Any:
+def brought_into(value: Any, dtype: torch.dtype) -> Any:
     """Return an integer, or a tensor of some, as what fewer bits keep of it."""
     if isinstance(value, Tensor):
         fits = value.dtype == torch.bool or _holds(dtype, value.dtype)
-        return value if fits else _wrapped(value.to(torch.int32), dtype)
+        return value if fits else wrapped(value.to(torch.int32), dtype)
     limits = torch.iinfo(dtype)
     return (value - limits.min) % (1 << limits.bits) + limits.min
 
@@ -80,9 +97,9 @@ def _computed(op: Callable[[Any, Any], Tensor], x: Any, y: Any) -> Tensor:
     """Compute in int32, or in the dtype that the other operand asks for."""
     dtype = torch.result_type(x, y)
     if dtype not in NARROW:
-        return op(_wide(x), _wide(y)).to(dtype)
+        return op(widened(x), widened(y)).to(dtype)
     # What is kept in the end depends on the lower bits only, and int32 holds what is made of them.
-    return _wrapped(op(*(_wide(_brought_into(each, dtype)) for each in (x, y))), dtype)
+    return wrapped(op(*(widened(brought_into(each, dtype)) for each in (x, y))), dtype)
 
 
 @decomposes("aten.add.Tensor", why=_WHY, applies=reads_narrow)
@@ -112,14 +129,65 @@ def mul(self: Tensor, other: Any) -> Tensor:
 @decomposes("aten.div.Tensor", why=_WHY, applies=reads_narrow)
 def div(self: Tensor, other: Any) -> Tensor:
     """Divide as numbers."""
-    return torch.true_divide(_wide(self), _wide(other))
+    return torch.true_divide(widened(self), widened(other))
 
 
-def _sums_into_narrow(node: Node) -> bool:
+@decomposes("aten.div.Tensor_mode", "aten.div.Scalar_mode", why=_WHY, applies=reads_narrow)
+def div_mode(self: Tensor, other: Any, rounding_mode: str | None = None) -> Tensor:
+    """Divide and round, and keep the lower bits: -128 by -1 is -128 in int8."""
+    return _computed(lambda x, y: torch.div(x, y, rounding_mode=rounding_mode), self, other)
+
+
+@decomposes("aten.floor_divide.default", why=_WHY, applies=reads_narrow)
+def floor_divide(self: Tensor, other: Any) -> Tensor:
+    """Divide and round down, and keep the lower bits."""
+    return _computed(lambda x, y: torch.div(x, y, rounding_mode="floor"), self, other)
+
+
+@decomposes("aten.remainder.Tensor", "aten.remainder.Scalar", why=_WHY, applies=reads_narrow)
+def remainder(self: Tensor, other: Any) -> Tensor:
+    """Compute the remainder that has the sign of the divisor."""
+    return _computed(torch.remainder, self, other)
+
+
+def _has_whole_power(node: Node) -> bool:
+    power = argument(node, "exponent")
+    return reads_narrow(node) and (isinstance(power, float) or power >= 0)
+
+
+@decomposes("aten.pow.Tensor_Scalar", why=_WHY, applies=_has_whole_power)
+def power(self: Tensor, exponent: float) -> Tensor:
+    """Multiply squares, and keep the lower bits each time."""
+    if isinstance(exponent, float):
+        return torch.pow(self.to(torch.get_default_dtype()), exponent)
+    result, square = torch.ones_like(widened(self)), widened(self)
+    while exponent:
+        if exponent & 1:
+            result = widened(wrapped(result * square, self.dtype))
+        exponent >>= 1
+        if exponent:
+            square = widened(wrapped(square * square, self.dtype))
+    return wrapped(result, self.dtype)
+
+
+def _makes_narrow(node: Node) -> bool:
     return node.meta["val"].dtype in NARROW
 
 
-@decomposes("aten.sum.dim_IntList", "aten.sum.default", why=_WHY, applies=_sums_into_narrow)
+def _reads_or_makes_narrow(node: Node) -> bool:
+    return reads_narrow(node) or _makes_narrow(node)
+
+
+@decomposes("aten.cumsum.default", why=_WHY, applies=_reads_or_makes_narrow)
+def cumsum(self: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Tensor:
+    """Add up what ``dtype`` holds of each, and keep the lower bits."""
+    dtype = dtype or torch.int64
+    if dtype not in NARROW:
+        return torch.cumsum(widened(self), dim, dtype=dtype)
+    return wrapped(torch.cumsum(widened(self.to(dtype)), dim, dtype=torch.int32), dtype)
+
+
+@decomposes("aten.sum.dim_IntList", "aten.sum.default", why=_WHY, applies=_makes_narrow)
 def sum_into(
     self: Tensor,
     dim: list[int] | None = None,
@@ -129,8 +197,8 @@ def sum_into(
 ) -> Tensor:
     """Sum what ``dtype`` holds of each, and keep the lower bits."""
     dtype = dtype or self.dtype
-    parts = _wide(self.to(dtype))
-    return _wrapped(torch.sum(parts, dim, keepdim, dtype=torch.int32), dtype)
+    parts = widened(self.to(dtype))
+    return wrapped(torch.sum(parts, dim, keepdim, dtype=torch.int32), dtype)
 
 
 def _is_compared_beyond(node: Node) -> bool:
@@ -159,7 +227,7 @@ def _enter_comparisons() -> None:
 
         def compare(self: Tensor, other: Any, op: Callable[..., Tensor] = op) -> Tensor:
             dtype = torch.result_type(self, other)
-            x, y = (_wide(_brought_into(each, dtype)) for each in (self, other))
+            x, y = (widened(brought_into(each, dtype)) for each in (self, other))
             return op(x, y)
 
         names = (f"aten.{name}.Scalar", f"aten.{name}.Tensor")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.fx import Node
 
-from etcoreml.compiler.decompositions import CASTS, MAX_RANK, NARROW
+from etcoreml.compiler.decompositions import CASTS, MAX_RANK, NARROW, is_filled_in_range
 from etcoreml.compiler.torch_ops import has_converter
 from etcoreml.partition.node import is_static, op_name, operands, overload, results
 from etcoreml.partition.support.rule import EXECUTORCH, ISSUES, Rule, Setting
@@ -82,6 +82,8 @@ def _has_foreign_dtype(node: Node, setting: Setting) -> bool:
 def _wraps(node: Node, setting: Setting) -> bool:
     given, made = _dtypes(node)
     if _quantises(node) or _is_folded_cast(node, setting) or NARROW.isdisjoint(given | made):
+        return False
+    if is_filled_in_range(node):
         return False
     return op_name(node) not in _TAKES_NARROW or any(
         each.name in setting.constants and each.meta["val"].dtype in NARROW
