@@ -232,6 +232,7 @@ ELEMENTWISE_CONVERTERS: Mapping[str, Callable[[Any, Any], None]] = MappingProxyT
         "atan2": atan2,
         "div": div,
         "floor_divide": floor_divide,
+        "floordiv": floor_divide,  # of sizes
         "rand": rand,
         "prod": prod,
         "prod.dim_int": prod,

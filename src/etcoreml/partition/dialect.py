@@ -167,6 +167,8 @@ def _needs_rewrite(node: Node) -> bool:
         return False
     if is_refused(node) or _is_complex(node) or _hides_refused(node):
         return True
+    if op_name(node) in _SIZE_DIVIDERS and find(node) is not None:
+        return True
     return _is_spoilt(node)
 
 
@@ -230,7 +232,9 @@ def _divides_sizes(node: Node) -> bool:
         return False
     if not _SIZE_DIVIDERS[op_name(node)]:
         what = f"lowering: ExecuTorch cannot take {op_name(node)} apart where sizes vary"
-        raise LowerError(what, hint="Export it with fixed sizes, or use another op there.")
+        raise LowerError(
+            what, hint="Export it with fixed sizes, or use a scale factor such as 0.5, 1.25 or 2."
+        )
     return True
 
 
@@ -248,15 +252,21 @@ def _twin(op: torch._ops.OpOverload) -> torch._ops.OpOverload:
     packet = op.overloadpacket
     overloads = [getattr(packet, name) for name in packet.overloads()]
     for overload in (op, *filter(_is_out_variant, overloads)):
-        schema = str(overload._schema).partition("::")[2]
-        _LIBRARY.define(schema)
-        name = schema.partition("(")[0]
-        _LIBRARY.impl(name, overload, "CompositeExplicitAutograd")
-        torch.library.register_fake(f"etcoreml::{name}", overload, lib=_LIBRARY)
+        _define(overload)
     namespace = torch.ops.etcoreml
     name = op._schema.name.partition("::")[2]
     twin: torch._ops.OpOverload = getattr(getattr(namespace, name), op._overloadname)
     return twin
+
+
+@functools.cache
+def _define(overload: torch._ops.OpOverload) -> None:
+    """Define an overload in our namespace; two of an op may share their out variant."""
+    schema = str(overload._schema).partition("::")[2]
+    _LIBRARY.define(schema)
+    name = schema.partition("(")[0]
+    _LIBRARY.impl(name, overload, "CompositeExplicitAutograd")
+    torch.library.register_fake(f"etcoreml::{name}", overload, lib=_LIBRARY)
 
 
 def _is_out_variant(op: torch._ops.OpOverload) -> bool:

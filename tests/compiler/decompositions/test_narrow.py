@@ -177,6 +177,8 @@ def test_powers() -> None:
 
 
 def test_bytes_filled_with_a_number() -> None:
-    sevens = torch.full((16,), 7, dtype=torch.uint8)
-    check(lambda x: torch.where(x > 9, x, torch.full_like(sevens, 7)) + 250, BYTES)
-    check(lambda x: x + torch.full((16,), 250, dtype=torch.uint8), BYTES)
+    def filled(x: Tensor) -> tuple[Tensor, ...]:
+        sevens, many = (torch.full((16,), each, dtype=torch.uint8) for each in (7, 250))
+        return torch.where(x > 9, x, sevens), x + many
+
+    check(filled, BYTES)

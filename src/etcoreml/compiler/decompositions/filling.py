@@ -47,3 +47,44 @@ def _needs_its_dtype(node: Node) -> bool:
 
 for _name, _fill in (("full_like", None), ("ones_like", 1), ("zeros_like", 0)):
     decomposes(f"aten.{_name}.default", why=_IN_FLOATS, applies=_needs_its_dtype)(_like(_fill))
+
+
+_LARGEST_TABLE = 1 << 22
+
+
+def _is_small_triangle(node: Node) -> bool:
+    rows, columns = argument(node, "row"), argument(node, "col")
+    fixed = isinstance(rows, int) and isinstance(columns, int)
+    return fixed and 0 < rows * rows * columns <= _LARGEST_TABLE
+
+
+_NO_KERNEL = "coremltools 9.0 has no converter for it, and ExecuTorch no kernel"
+
+
+@decomposes("aten.tril_indices.default", why=_NO_KERNEL, applies=_is_small_triangle)
+def tril_indices(
+    row: int, col: int, offset: int = 0, dtype: torch.dtype | None = None, **_: object
+) -> Tensor:
+    """Count through the rows, each of which ends at the diagonal."""
+    counts = [min(max(each + offset + 1, 0), col) for each in range(row)]
+    ends = torch.clamp(torch.arange(row) + (offset + 1), 0, col)
+    return _indices(sum(counts), torch.zeros_like(ends), ends).to(dtype or torch.int64)
+
+
+@decomposes("aten.triu_indices.default", why=_NO_KERNEL, applies=_is_small_triangle)
+def triu_indices(
+    row: int, col: int, offset: int = 0, dtype: torch.dtype | None = None, **_: object
+) -> Tensor:
+    """Count through the rows, each of which begins at the diagonal."""
+    counts = [col - min(max(each + offset, 0), col) for each in range(row)]
+    starts = torch.clamp(torch.arange(row) + offset, 0, col)
+    return _indices(sum(counts), starts, torch.full_like(starts, col)).to(dtype or torch.int64)
+
+
+def _indices(count: int, starts: Tensor, ends: Tensor) -> Tensor:
+    """Return rows and columns, (2, count), of what lies between two columns in each row."""
+    so_far = torch.cumsum(ends - starts, 0)
+    places = torch.arange(count)
+    rows = (so_far <= places.unsqueeze(1)).to(torch.int64).sum(1)
+    columns = places - torch.index_select(so_far - ends, 0, rows)
+    return torch.stack([rows, columns])

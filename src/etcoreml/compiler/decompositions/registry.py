@@ -63,19 +63,33 @@ def is_static(node: Node) -> bool:
 
 
 def is_short(node: Node) -> bool:
-    """Apply where each element of ``dim`` may be compared with each, in one more dimension."""
+    """Apply where each element of ``dim`` may be compared with each, in one more dimension.
+
+    A size that varies without a bound is taken for short: the op cannot run otherwise.
+    """
     x = node.all_input_nodes[0].meta["val"]
-    size = x.shape[argument(node, "dim")] if x.dim() else 1
-    return isinstance(size, int) and 0 < size <= _LONGEST and x.dim() < MAX_RANK
+    low, high = size_bounds(x, argument(node, "dim")) if x.dim() else (1, 1)
+    return high != 0 and low <= _LONGEST and (high or 1) <= _LONGEST and x.dim() < MAX_RANK
+
+
+def size_bounds(x: torch.Tensor, dim: int) -> tuple[int, int | None]:
+    """Return the fewest and the most elements of a dimension, the latter None without a bound."""
+    size = x.shape[dim]
+    if isinstance(size, int):
+        return size, size
+    bounds = size.node.shape_env.bound_sympy(size.node.expr)
+    return int(bounds.lower), int(bounds.upper) if bounds.upper.is_finite else None
+
+
+def is_bounded(node: Node) -> bool:
+    """Apply where the most elements that ``dim`` can have are known, and are some."""
+    x = node.all_input_nodes[0].meta["val"]
+    return not x.dim() or bool(largest_size(x, argument(node, "dim")))
 
 
 def largest_size(x: torch.Tensor, dim: int) -> int | None:
     """Return the most elements a dimension can have, or None where no bound is known."""
-    size = x.shape[dim]
-    if isinstance(size, int):
-        return size
-    bound = size.node.shape_env.bound_sympy(size.node.expr).upper
-    return int(bound) if bound.is_finite else None
+    return size_bounds(x, dim)[1]
 
 
 def has_integers(node: Node) -> bool:

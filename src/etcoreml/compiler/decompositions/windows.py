@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -210,19 +210,63 @@ def upsample_bilinear2d_aa(
     scales_w: float | None = None,
 ) -> Tensor:
     """Multiply with a matrix of triangles for the rows, and one for the columns."""
+    return _antialiased(self, output_size, align_corners, scales_h, scales_w, _triangle)
+
+
+@decomposes(
+    "aten._upsample_bicubic2d_aa.vec",
+    "aten._upsample_bicubic2d_aa.default",
+    why="ExecuTorch's edge dialect has no _upsample_bicubic2d_aa",
+    applies=_is_static_plane,
+)
+def upsample_bicubic2d_aa(
+    self: Tensor,
+    output_size: list[int] | None,
+    align_corners: bool,
+    scales_h: list[float] | float | None = None,
+    scales_w: float | None = None,
+) -> Tensor:
+    """Multiply with a matrix of cubic weights for the rows, and one for the columns."""
+    return _antialiased(self, output_size, align_corners, scales_h, scales_w, _cubic)
+
+
+def _antialiased(
+    x: Tensor,
+    output_size: list[int] | None,
+    align_corners: bool,
+    scales_h: list[float] | float | None,
+    scales_w: float | None,
+    weigh: Callable[[Tensor], Tensor],
+) -> Tensor:
     scales = list(scales_h) if isinstance(scales_h, (list, tuple)) else [scales_h, scales_w]
-    sizes = self.shape[-2:]
+    sizes = x.shape[-2:]
     if output_size is None:
         output_size = [int(size * scale) for size, scale in zip(sizes, scales, strict=True)]
     rows, columns = (
-        _triangles(size, out, scale, align_corners, self.dtype)
+        _shares(size, out, scale, align_corners, x.dtype, weigh)
         for size, out, scale in zip(sizes, output_size, scales, strict=True)
     )
-    return torch.matmul(torch.matmul(rows, self), columns.transpose(0, 1))
+    return torch.matmul(torch.matmul(rows, x), columns.transpose(0, 1))
 
 
-def _triangles(
-    size: int, out: int, scale: float | None, align_corners: bool, dtype: torch.dtype
+def _triangle(gap: Tensor) -> Tensor:
+    return (1 - gap).clamp(min=0.0)
+
+
+def _cubic(gap: Tensor) -> Tensor:
+    """Weigh by Keys' cubic of -1/2, as PyTorch does with antialias."""
+    near = (1.5 * gap - 2.5) * gap * gap + 1
+    far = ((-0.5 * gap + 2.5) * gap - 4) * gap + 2
+    return torch.where(gap < 1, near, torch.where(gap < 2, far, 0.0))
+
+
+def _shares(
+    size: int,
+    out: int,
+    scale: float | None,
+    align_corners: bool,
+    dtype: torch.dtype,
+    weigh: Callable[[Tensor], Tensor],
 ) -> Tensor:
     """Return the weight of each input for each output, (out, size)."""
     if align_corners:
@@ -231,9 +275,9 @@ def _triangles(
         step = 1 / scale if scale else size / out
     width = max(step, 1.0)
     places = torch.arange(out).to(dtype).unsqueeze(1)
-    centre = places * step + 0.5 if align_corners else (places + 0.5) * step
+    centre = (places + 0.5) * step  # with aligned corners, too: PyTorch changes the step only
     gap = (torch.arange(size).to(dtype) + 0.5 - centre).abs() / width
-    weight = (1 - gap).clamp(min=0.0)
+    weight = weigh(gap)
     return weight / weight.sum(1, keepdim=True)
 
 
