@@ -49,6 +49,16 @@ def test_batch_and_sequence_in_range(ranges: etcoreml.Program, batch: int, seque
     torch.testing.assert_close(ranges.forward(x, y)[0], x @ y)
 
 
+@pytest.mark.parametrize(("least", "declared"), [(1, 2), (2, 4), (3, 6)])
+def test_twice_a_size(least: int, declared: int) -> None:
+    half = Dim("half", min=least, max=10)
+    program = etcoreml.load(lower(nn.ReLU(), (torch.randn(8, 3),), dynamic_shapes=({0: 2 * half},)))
+    x = torch.randn(declared, 3)
+    torch.testing.assert_close(program.forward(x)[0], x.relu())
+    with pytest.raises(ShapeError, match=rf"{declared} to 20"):
+        program.forward(torch.randn(declared - 1, 3))
+
+
 def test_a_size_of_one_where_executorch_renames_the_input() -> None:
     """Oracle: eager."""
     module = nn.AvgPool2d(3)  # whose input is called input, a builtin of Python

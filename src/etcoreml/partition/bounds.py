@@ -1,12 +1,14 @@
 """Lower bounds of sizes that vary, as the user gave them.
 
 torch specialises sizes of 0 and 1, and its passes raise a lower bound of 1 to 2 on the way from
-ATen to edge dialect. Programs run with a size of 1 all the same, but Core ML refuses what its model
+ATen to edge dialect, and that of twice such a size to 4. Programs run with a size of 1 all the same, but Core ML refuses what its model
 does not declare. It has no empty tensors: a given 0 becomes 1. What enters is the program before
 and after; what changes are the bounds.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from torch.export import ExportedProgram
 from torch.utils._sympy.value_ranges import ValueRanges
@@ -24,7 +26,9 @@ class GivenBounds:
         """Keep the lower bounds of a program in ATen dialect."""
         given = self._given.setdefault(_inputs(program), {})
         for symbol, bounds in program.range_constraints.items():
-            if bounds.lower in (0, 1):
+            if not symbol.is_Symbol:
+                given |= _of_expression(symbol, bounds.lower)
+            elif bounds.lower in (0, 1):
                 given[str(symbol)] = 1
 
     def restore(self, program: ExportedProgram) -> None:
@@ -32,8 +36,20 @@ class GivenBounds:
         given = self._given.get(_inputs(program), {})
         for symbol, bounds in program.range_constraints.items():
             low = given.get(str(symbol))
-            if low is not None and bounds.lower == 2:
+            if low is not None and (bounds.lower == 2 or not symbol.is_Symbol):
                 program.range_constraints[symbol] = ValueRanges(low, bounds.upper)
+
+
+def _of_expression(expression: Any, lower: Any) -> dict[str, int]:
+    """Return the lower bounds of an expression such as ``2*s`` and of its size, if that may be 1.
+
+    torch.export keeps the bound that the user gave for the expression only.
+    """
+    symbols = expression.free_symbols
+    least = expression.subs(dict.fromkeys(symbols, 1))
+    if len(symbols) != 1 or not least.is_Integer or least < max(lower, 1):
+        return {}
+    return {str(expression): int(least), str(*symbols): 1}
 
 
 def _inputs(program: ExportedProgram) -> _Inputs:
@@ -44,7 +60,7 @@ def _inputs(program: ExportedProgram) -> _Inputs:
     """
     wanted = set(program.graph_signature.user_inputs)
     ranges = sorted(
-        f"{symbol}: {max(bounds.lower, 2)} to {bounds.upper}"
+        f"{symbol}: {max(bounds.lower, 2) if symbol.is_Symbol else ''} to {bounds.upper}"
         for symbol, bounds in program.range_constraints.items()
     )
     shapes = (

@@ -78,7 +78,7 @@ def size_bounds(x: torch.Tensor, dim: int) -> tuple[int, int | None]:
     if isinstance(size, int):
         return size, size
     bounds = size.node.shape_env.bound_sympy(size.node.expr)
-    return int(bounds.lower), int(bounds.upper) if bounds.upper.is_finite else None
+    return int(bounds.lower), int(bounds.upper) if bounds.upper.is_Integer else None
 
 
 def is_bounded(node: Node) -> bool:
