@@ -192,6 +192,24 @@ def test_what_a_skipped_op_becomes_stays_outside(
     torch.testing.assert_close(result, network(x), atol=2e-3, rtol=2e-3)
 
 
+@pytest.mark.parametrize(
+    ("function", "skipped"),
+    [
+        (torch.exp2, "aten.exp2.default"),
+        (lambda x: torch.cummax(x, 1).values, "aten.cummax.default"),
+        (lambda x: x.view(1, 1, 1, 1, 2, 4) + 1, "aten.add.Tensor"),
+    ],
+)
+def test_what_a_skipped_op_is_rewritten_to_stays_outside(function: Any, skipped: str) -> None:
+    partitioner = CoreMLPartitioner(skip_ops_for_coreml_delegation=[skipped])
+    x = torch.randn(2, 4)
+    edge = lowered(Call(lambda x: torch.tanh(function(x))), (x,), partitioner)
+    assert {each.op for each in partitioner.report.delegated} <= {"aten.tanh.default"}
+    assert any("the user asked" in str(each.reason) for each in partitioner.report.left_out)
+    (result,) = etcoreml.load(edge.to_executorch().buffer).forward(x)
+    torch.testing.assert_close(result, torch.tanh(function(x)), atol=2e-3, rtol=2e-3)
+
+
 def test_full_graph_or_an_error() -> None:
     def function(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
         return foreign_linear(torch.relu(x), w, b)

@@ -1,9 +1,9 @@
 """Lower bounds of sizes that vary, as the user gave them.
 
 torch specialises sizes of 0 and 1, and its passes raise a lower bound of 1 to 2 on the way from
-ATen to edge dialect, and that of twice such a size to 4. Programs run with a size of 1 all the same, but Core ML refuses what its model
-does not declare. It has no empty tensors: a given 0 becomes 1. What enters is the program before
-and after; what changes are the bounds.
+ATen to edge dialect, and that of twice such a size to 4. Programs run with a size of 1 all the
+same, but Core ML refuses what its model does not declare. It has no empty tensors: a given 0
+becomes 1. What enters is the program before and after; what changes are the bounds.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.node import map_arg
 from torch.utils import _pytree as pytree
 
+from etcoreml.compiler.decompositions.calls import came_from
 from etcoreml.compiler.decompositions.registry import ORIGINS, always, find
 from etcoreml.compiler.names import op_name
 
@@ -130,6 +131,7 @@ def _copy(graph: Graph, each: Node, made: dict[Node, Node], origin: Node) -> Nod
         raise AssertionError(what)
     copied = graph.node_copy(each, made.__getitem__)
     copied.meta = {key: origin.meta[key] for key in _KEPT_META if key in origin.meta}
+    copied.meta |= came_from(origin)
     copied.meta |= {key: each.meta[key] for key in ("val", ORIGINS) if key in each.meta}
     return copied
 

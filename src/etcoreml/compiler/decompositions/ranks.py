@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.fx import Graph, Node
 
+from etcoreml.compiler.decompositions.calls import call
 from etcoreml.compiler.decompositions.registry import MAX_RANK
 from etcoreml.compiler.names import argument, op_name
 
@@ -86,8 +86,9 @@ def _merge(graph: Graph, node: Node) -> bool:
             args = [args[0], [i for i, run in enumerate(runs) if run[0] in reduced]]
         else:
             kwargs = {k: made.get(v, v) if isinstance(v, Node) else v for k, v in kwargs.items()}
-        low = _call(graph, node, node.target, args, kwargs)
-        back = _call(graph, node, torch.ops.aten.view.default, [low, list(node.meta["val"].shape)])
+        low = call(graph, node.target, *args, origin=node, **kwargs)
+        shape = list(node.meta["val"].shape)
+        back = call(graph, torch.ops.aten.view.default, low, shape, origin=node)
     back.meta["val"] = node.meta["val"]
     node.replace_all_uses_with(back)
     return True
@@ -125,11 +126,11 @@ def _viewed(graph: Graph, node: Node, shape: list[int], runs: list[list[int]]) -
     sizes = [math.prod(shape[axis] for axis in run) for run in runs]
     base = _base(node)
     if not base.meta["val"].is_contiguous():
-        rows = {"memory_format": torch.contiguous_format}
-        base = _call(graph, node, torch.ops.aten.clone.default, [base], rows)
+        rows = torch.contiguous_format
+        base = call(graph, torch.ops.aten.clone.default, base, origin=node, memory_format=rows)
     if list(base.meta["val"].shape) == sizes:
         return base
-    return _call(graph, node, torch.ops.aten.view.default, [base, sizes])
+    return call(graph, torch.ops.aten.view.default, base, sizes, origin=node)
 
 
 def _base(node: Node) -> Node:
@@ -137,13 +138,3 @@ def _base(node: Node) -> Node:
     while op_name(node) in _VIEWS and node.args[0].meta["val"].is_contiguous():
         node = node.args[0]
     return node
-
-
-def _call(
-    graph: Graph, origin: Node, op: Any, args: list[Any], kwargs: dict[str, Any] | None = None
-) -> Node:
-    made = graph.call_function(op, tuple(args), kwargs or {})
-    values = [each.meta["val"] if isinstance(each, Node) else each for each in args]
-    named = {k: v.meta["val"] if isinstance(v, Node) else v for k, v in (kwargs or {}).items()}
-    made.meta = dict(origin.meta) | {"val": op(*values, **named)}
-    return made

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.fx import Graph, Node
 
+from etcoreml.compiler.decompositions.calls import call
 from etcoreml.compiler.decompositions.registry import MAX_RANK, decomposes, is_static
 from etcoreml.compiler.names import argument, op_name
 
@@ -222,12 +223,12 @@ def _merge_axes(graph: Graph, split: Node) -> bool:
         return False
     moved = [sorted(runs).index(run) for run in runs]
     with graph.inserting_before(transpose):
-        row_by_row = {"memory_format": torch.contiguous_format}
-        value = _call(graph, transpose, torch.ops.aten.clone.default, source, **row_by_row)
+        kept: dict[str, Any] = {"memory_format": torch.contiguous_format, "origin": transpose}
+        value = call(graph, torch.ops.aten.clone.default, source, **kept)
         shape = [size if isinstance(size, int) else -1 for size in merged]
-        value = _call(graph, transpose, torch.ops.aten.view.default, value, shape)
-        value = _call(graph, transpose, torch.ops.aten.permute.default, value, moved)
-        value = _call(graph, transpose, torch.ops.aten.clone.default, value, **row_by_row)
+        value = call(graph, torch.ops.aten.view.default, value, shape, origin=transpose)
+        value = call(graph, torch.ops.aten.permute.default, value, moved, origin=transpose)
+        value = call(graph, torch.ops.aten.clone.default, value, **kept)
     joined.replace_input_with(last, value)
     return True
 
@@ -246,9 +247,3 @@ def _order(node: Node, rank: int) -> list[int] | None:
 
 def _only_user(node: Node) -> Node | None:
     return next(iter(node.users)) if len(node.users) == 1 else None
-
-
-def _call(graph: Graph, origin: Node, op: Any, x: Node, *args: Any, **kwargs: Any) -> Node:
-    node = graph.call_function(op, (x, *args), kwargs)
-    node.meta = dict(origin.meta) | {"val": op(x.meta["val"], *args, **kwargs)}
-    return node

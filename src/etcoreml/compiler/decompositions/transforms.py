@@ -7,12 +7,13 @@ Each function takes complex tensors apart with ``view_as_real`` and joins its re
 from __future__ import annotations
 
 import math
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 from torch.fx import Graph, Node
 
+from etcoreml.compiler.decompositions.calls import call
 from etcoreml.compiler.decompositions.registry import decomposes, tensors
 from etcoreml.compiler.names import argument, op_name
 
@@ -146,7 +147,7 @@ def join_complex(graph: Graph) -> None:
             for each in reversed(moves):
                 value = _move_pair(graph, each, value)
             if value.op == "placeholder":
-                value = _call(graph, torch.ops.aten.clone.default, value)
+                value = call(graph, torch.ops.aten.clone.default, value)
         name = node.name
         node.replace_all_uses_with(value)
         graph.erase_node(node)
@@ -163,14 +164,8 @@ def _move_pair(graph: Graph, move: Node, value: Node) -> Node:
     rank = value.meta["val"].dim() - 1
     if op_name(move) in _TRANSPOSES:
         axes = [each % rank for each in cast(tuple[int, ...], move.args[1:])]
-        return _call(graph, torch.ops.aten.transpose.int, value, *axes)
+        return call(graph, torch.ops.aten.transpose.int, value, *axes)
     if op_name(move) == "aten.permute.default":
         order = [axis % rank for axis in cast(list[int], move.args[1])]
-        return _call(graph, torch.ops.aten.permute.default, value, [*order, rank])
-    return _call(graph, torch.ops.aten.clone.default, value)
-
-
-def _call(graph: Graph, op: torch._ops.OpOverload, value: Node, *rest: object) -> Node:
-    node = graph.call_function(op, cast(Any, (value, *rest)))
-    node.meta["val"] = op(value.meta["val"], *rest)
-    return node
+        return call(graph, torch.ops.aten.permute.default, value, [*order, rank])
+    return call(graph, torch.ops.aten.clone.default, value)
