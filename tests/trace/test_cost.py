@@ -9,11 +9,11 @@ import pytest
 
 from etcoreml.trace.attribution import symbol
 from etcoreml.trace.cost import Cost, costs
-from tests.cases import mil_builder, mil_function, normal, to_program
+from tests.cases import integers, mil_builder, mil_function, normal, packed, to_program
 
 
-def cost_of(build: Any, inputs: dict[str, Any], kind: str) -> Cost:
-    program = to_program(mil_function(inputs, build, "iOS18"), "iOS18")
+def cost_of(build: Any, inputs: dict[str, Any], kind: str, opset: str = "iOS18") -> Cost:
+    program = to_program(mil_function(inputs, build, opset), opset)
     function = program.functions["main"]
     found = costs(function)
     (name,) = (symbol(each) for each in function.block.operations if each.type == kind)
@@ -86,3 +86,70 @@ def test_a_gather_reads_what_it_takes() -> None:
 
     found = cost_of(build, {"i": np.zeros(3, np.int32)}, "gather")
     assert found.nbytes == 2 * 3 * 4 * 4
+
+
+def test_weights_count_as_they_are_stored() -> None:
+    """Four bits for each weight, and a scale in fp16 for each 32: not 16 bits, as it expands to."""
+
+    def build(x: Any) -> Any:
+        builder = mil_builder()
+        scale = np.full((8, 2), 0.5, np.float16)
+        weight = builder.constexpr_blockwise_shift_scale(
+            data=packed("int4", integers(-8, 8, 8, 64)), scale=scale
+        )
+        return builder.linear(x=x, weight=weight, bias=np.zeros(8, np.float16))
+
+    x = np.zeros((3, 64), np.float16)
+    stored = 8 * 64 // 2 + 2 * 8 * 2
+    linear = cost_of(build, {"x": x}, "linear")
+    assert linear == Cost(2 * 3 * 8 * 64, stored + 2 * (3 * 64 + 8 + 3 * 8))
+    assert cost_of(build, {"x": x}, "constexpr_blockwise_shift_scale") == Cost(0, stored)
+
+
+def test_weights_of_several_expansions() -> None:
+    """A palette of sixteen entries, each of them an int8 that is scaled."""
+
+    def build(x: Any) -> Any:
+        builder = mil_builder()
+        lut = builder.constexpr_blockwise_shift_scale(
+            data=np.ones((1, 1, 16, 1), np.int8), scale=np.ones((1, 1, 1, 1), np.float16)
+        )
+        indices = packed("uint4", integers(0, 16, 8, 64))
+        weight = builder.constexpr_lut_to_dense(indices=indices, lut=lut)
+        return builder.linear(x=x, weight=weight, bias=np.zeros(8, np.float16))
+
+    x = np.zeros((3, 64), np.float16)
+    linear = cost_of(build, {"x": x}, "linear")
+    assert linear.nbytes == 8 * 64 // 2 + 16 + 2 + 2 * (3 * 64 + 8 + 3 * 8)
+
+
+def test_a_gather_reads_its_part_of_what_is_stored() -> None:
+    def build(i: Any) -> Any:
+        builder = mil_builder()
+        scale = np.full((1000, 1), 0.5, np.float16)
+        table = builder.constexpr_blockwise_shift_scale(
+            data=packed("int4", integers(-8, 8, 1000, 32)), scale=scale
+        )
+        return builder.gather(x=table, indices=i, axis=0, validate_indices=False)
+
+    found = cost_of(build, {"i": np.zeros(3, np.int32)}, "gather")
+    assert found.nbytes == 3 * (32 // 2 + 2) + 3 * 32 * 2
+
+
+def test_weights_that_are_attributes_count_as_they_are_stored() -> None:
+    """Up to iOS17, constexpr operations have attributes instead of operands."""
+
+    def build(x: Any) -> Any:
+        builder = mil_builder()
+        weight = builder.constexpr_affine_dequantize(
+            quantized_data=np.ones((8, 64), np.int8),
+            zero_point=np.zeros(8, np.int8),
+            scale=np.ones(8, np.float16),
+            axis=0,
+        )
+        return builder.linear(x=x, weight=weight, bias=np.zeros(8, np.float16))
+
+    x = np.zeros((3, 64), np.float16)
+    linear = cost_of(build, {"x": x}, "linear", "iOS16")
+    axis = 4
+    assert linear.nbytes == 8 * 64 + 8 + 2 * 8 + axis + 2 * (3 * 64 + 8 + 3 * 8)

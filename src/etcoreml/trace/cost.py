@@ -3,8 +3,8 @@
 FLOPs: a multiplication and an addition of a matrix product, convolution or recurrent layer are two;
 operations that only move values count none; every other counts one for each element of its largest
 operand or result, which is a lower bound for norms, softmax and pooling. Bytes: each operand and
-result once, as it is declared (weights as they are stored). A cost that depends on a size that
-varies is None.
+result once, as it is declared; what a ``constexpr_*`` expands, as it is stored (int4 weights with
+their scales). A cost that depends on a size that varies is None.
 """
 
 from __future__ import annotations
@@ -63,6 +63,9 @@ _MOVES = frozenset(
 _PICKS = frozenset({"gather", "gather_along_axis", "gather_nd", "slice_by_index", "slice_by_size"})
 """Operations that read as much of their first operand as they write."""
 
+_EXPANDS = "constexpr_"
+"""What the names of operations begin with that stand for weights, stored smaller."""
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -81,6 +84,7 @@ def costs(function: Function) -> dict[str, Cost]:
     """Return the cost of each top-level operation, by its debug symbol."""
     types: dict[str, TensorType] = {}
     constants: dict[str, Constant] = {}
+    stored = _stored(function)
     for value in function.inputs:
         if isinstance(value.type, TensorType):
             types[value.name] = value.type
@@ -91,7 +95,7 @@ def costs(function: Function) -> dict[str, Cost]:
             if operation.type == "const":
                 constants[value.name] = operation.attributes["val"]
     return {
-        symbol(operation): _Operands(operation, types, constants).cost()
+        symbol(operation): _Operands(operation, types, constants, stored).cost()
         for operation in function.block.operations
         if operation.outputs and operation.type != "const"
     }
@@ -109,6 +113,34 @@ def written_elements(function: Function) -> int:
     return sum(math.prod(size or 0 for size in shape) for shape in shapes)
 
 
+def _stored(function: Function) -> dict[str, int]:
+    """Return the bytes of what each ``constexpr_*`` expands, by the name of its result.
+
+    One may expand the result of another. Up to iOS17, they have attributes instead of operands.
+    """
+    sizes_of: dict[str, int] = {}
+    for operation in function.block.operations:
+        if operation.type == "const":
+            value = operation.attributes["val"]
+            sizes_of[operation.outputs[0].name] = _constant_nbytes(value)
+        elif operation.type.startswith(_EXPANDS):
+            given = [each for several in operation.inputs.values() for each in several]
+            sizes_of[operation.outputs[0].name] = sum(
+                _constant_nbytes(each) if isinstance(each, Constant) else sizes_of.get(each, 0)
+                for each in (*given, *operation.attributes.values())
+            )
+    return {
+        each.outputs[0].name: sizes_of[each.outputs[0].name]
+        for each in function.block.operations
+        if each.type.startswith(_EXPANDS)
+    }
+
+
+def _constant_nbytes(constant: Constant) -> int:
+    type_ = constant.type
+    return type_.dtype.nbytes(elements(type_)) if isinstance(type_, TensorType) else 0
+
+
 class _Operands:
     """The types of what an operation reads and writes."""
 
@@ -117,8 +149,10 @@ class _Operands:
         operation: Operation,
         types: Mapping[str, TensorType],
         constants: Mapping[str, Constant],
+        stored: Mapping[str, int],
     ) -> None:
         self._operation = operation
+        self._stored = stored
         self._types = types
         self._constants = constants
         self._results = [types[out.name] for out in operation.outputs if out.name in types]
@@ -163,8 +197,8 @@ class _Operands:
             raise _UnknownError
         return self._results[0]
 
-    def all_operands(self) -> list[TensorType]:
-        """Return the types of all operands that are tensors, each value once."""
+    def all_operands(self) -> dict[int | str, TensorType]:
+        """Return the types of all operands that are tensors, each once, by name if they have one."""
         found: dict[int | str, TensorType] = {}
         for arguments in self._operation.inputs.values():
             for argument in arguments:
@@ -173,17 +207,31 @@ class _Operands:
                         found[id(argument)] = argument.type
                 elif argument in self._types:
                     found[argument] = self._types[argument]
-        return list(found.values())
+        return found
 
     def largest(self) -> int:
         """Return the elements of the largest operand or result."""
-        return max(map(elements, [*self.all_operands(), *self._results]), default=0)
+        return max(map(elements, [*self.all_operands().values(), *self._results]), default=0)
 
     def _nbytes(self) -> int:
+        if self.type.startswith(_EXPANDS):  # whoever reads the result reads what is stored
+            return self._stored[self._operation.outputs[0].name]
         written = sum(type_.dtype.nbytes(elements(type_)) for type_ in self._results)
         if self.type in _PICKS:
-            return 2 * written
-        return written + sum(each.dtype.nbytes(elements(each)) for each in self.all_operands())
+            return written + self._picked(written)
+        return written + sum(self._read(*each) for each in self.all_operands().items())
+
+    def _picked(self, written: int) -> int:
+        """Return the bytes read of the first operand: its part of what is stored."""
+        (source,) = self._operation.inputs.get("x", (None,))
+        if not isinstance(source, str) or source not in self._stored:
+            return written
+        return self._stored[source] * elements(self.result) // elements(self._types[source])
+
+    def _read(self, value: int | str, type_: TensorType) -> int:
+        if isinstance(value, str) and value in self._stored:
+            return self._stored[value]
+        return type_.dtype.nbytes(elements(type_))
 
 
 class _UnknownError(Exception):
@@ -203,7 +251,7 @@ def sizes(type_: TensorType) -> tuple[int, ...]:
 
 
 def _elementwise(op: _Operands) -> int:
-    return 0 if op.type in _MOVES or op.type.startswith("constexpr_") else op.largest()
+    return 0 if op.type in _MOVES or op.type.startswith(_EXPANDS) else op.largest()
 
 
 def _conv(op: _Operands) -> int:
