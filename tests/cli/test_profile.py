@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from etcoreml.cli.profile_report import print_profile
+from etcoreml.trace.cost import Cost
+from etcoreml.trace.profile import Profile, Profiled
+from etcoreml.trace.roofline import Roofline
 from tests.cli.conftest import Cli
 from tests.mlmodels import linear
 from tests.trace.test_chrome import check_trace
@@ -106,3 +110,13 @@ def test_wrong_usage(
     outcome = cli("profile", *(given.get(str(each), each) for each in arguments))
     assert outcome.code == 2
     assert says in outcome.stderr
+
+
+def test_the_table_says_what_more_than_the_limit_means(capsys: pytest.CaptureFixture[str]) -> None:
+    quick = Profiled("y:linear", "linear", (1.0,), Cost(1_000, 2_000_000))
+    profile = Profile((quick,), (1.0,), (0.0,), {"runs_on": "this machine"})
+    for gb_per_s, said in ((1.0, True), (4.0, False)):
+        print_profile("m.pte", profile, Roofline(100.0, gb_per_s), "op", None, [])
+        shown = capsys.readouterr().out
+        assert ("200%" in shown) == said
+        assert ("over 100 %" in shown and "in a cache" in shown) == said

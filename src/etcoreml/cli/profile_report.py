@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,12 @@ from etcoreml.trace.roofline import Roofline
 
 _OF_OPS = ("operation", "median ms>", "share>", "MFLOP>", "GFLOP/s>", "MB>", "of roofline>")
 _OF_GROUPS = ("ops>", "median ms>", "share>", "GFLOP/s>")
+
+_OVER_100 = {
+    "memory": "the operands were in a cache, which is faster than memory",
+    "compute": "the operation computed in int8 or bf16, which is faster than f32",
+}
+"""What it means that an operation beat a limit of the machine."""
 
 
 def print_profile(
@@ -35,11 +41,13 @@ def print_profile(
         written: What else was written, and where.
     """
     whole = profile.median_ms
+    beaten: set[str] = set()
     if by == "op":
         ordered = sorted(profile.operations, key=lambda each: -each.median_ms)
         has_nodes = any(each.aten_ops for each in ordered)
         columns: tuple[str, ...] = (*_OF_OPS, "ATen nodes", "source") if has_nodes else _OF_OPS
         rows = [_op_row(each, whole, limits, has_nodes) for each in ordered]
+        beaten.update(*(each.beaten_limits(limits) for each in ordered[:limit]))
     else:
         columns = ("MIL op" if by == "type" else "module", *_OF_GROUPS)
         groups = grouped(
@@ -57,6 +65,7 @@ def print_profile(
             "this machine",
             f"{limits.gflops:.0f} GFLOP/s in f32, {limits.gb_per_s:.0f} GB/s from memory, measured",
         ),
+        *((("over 100 %", _over_100(beaten)),) if beaten else ()),
         ("runs on", profile.details["runs_on"]),
         *written,
     ]
@@ -101,6 +110,10 @@ def trace_of(profile: Profile, model: str) -> str:
         slices.append(Slice(each.name, at, duration, "operations", shown))
         at += duration
     return trace_text(slices, "etcoreml profile: medians, end to end")
+
+
+def _over_100(beaten: Iterable[str]) -> str:
+    return "; or ".join(_OVER_100[name] for name in sorted(beaten, reverse=True))
 
 
 def _type(each: Profiled) -> str:

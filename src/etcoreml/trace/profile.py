@@ -57,6 +57,12 @@ class Profiled:
             return None
         return roofline.share(self.cost.flops, self.cost.nbytes, self.median_ms / 1e3)
 
+    def beaten_limits(self, roofline: Roofline) -> frozenset[str]:
+        """Return the limits of the machine that it was faster than, see ``Roofline.beaten``."""
+        if self.cost.flops is None or self.cost.nbytes is None:
+            return frozenset()
+        return roofline.beaten(self.cost.flops, self.cost.nbytes, self.median_ms / 1e3)
+
 
 @dataclass(frozen=True)
 class Profile:

@@ -82,7 +82,7 @@ function environmentSection() {
   const options = Object.entries(DATA.options).map(([name, value]) => [name.replaceAll("_", " "), value || "lowest"]);
   section("environment", "Environment", "What this report was made with.",
     factList([...Object.entries(DATA.environment), ...measured, ...options]));
-  document.getElementById("foot").append(h("p", {}, "Roofline: the shortest time that this machine\u2019s measured limits allow, as a share of the time taken; what stays in a cache may exceed 100\u202f%. "
+  document.getElementById("foot").append(h("p", {}, "Roofline: the shortest time that this machine\u2019s measured limits allow, as a share of the time taken; more than 100\u202f% means operands in a cache, or computing in int8 or bf16. "
     + "SNR: signal-to-noise ratio beside eager in fp32. FLOPs are counted from shapes. Nothing here was run on Core ML."));
 }
 
