@@ -56,6 +56,20 @@ def test_values_of_other_shapes_are_left_out(cli: Cli) -> None:
     assert document["first_jump"] is None
 
 
+def test_sources_are_lines_of_the_model(cli: Cli) -> None:
+    """The body of ``_Blocks.forward``; what nn.Sequential calls has the line that calls it."""
+    document = json.loads(cli("compare", "tests.cli.models:blocks", "--json").stdout)
+    sources = {line for each in document["operations"] for line in each["source"]}
+    assert sources
+    assert all("tests/cli/models.py:" in each for each in sources), sources
+
+
+def test_torchs_own_files_are_no_source(cli: Cli) -> None:
+    document = json.loads(cli("compare", "tests.cli.models:net", "--json").stdout)
+    assert document["operations"]
+    assert [each["source"] for each in document["operations"] if each["source"]] == []
+
+
 def test_threshold(cli: Cli) -> None:
     outcome = cli("compare", "tests.cli.models:net", "--min-snr", 20)
     assert outcome.code == 0

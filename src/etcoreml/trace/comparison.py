@@ -17,7 +17,7 @@ import numpy as np
 from etcoreml.errors import UsageError
 from etcoreml.imports import quiet_imports
 from etcoreml.trace.metrics import Distance, distance
-from etcoreml.trace.table import source_line
+from etcoreml.trace.source import source_line
 
 with quiet_imports():
     import torch

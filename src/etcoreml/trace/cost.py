@@ -198,7 +198,7 @@ class _Operands:
         return self._results[0]
 
     def all_operands(self) -> dict[int | str, TensorType]:
-        """Return the types of all operands that are tensors, each once, by name if they have one."""
+        """Return the types of all operands that are tensors, each once, by name if they have it."""
         found: dict[int | str, TensorType] = {}
         for arguments in self._operation.inputs.values():
             for argument in arguments:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +18,7 @@ from typing import Any
 from etcoreml.errors import UsageError
 from etcoreml.imports import quiet_imports
 from etcoreml.trace.inspection import parse_delegate_metadata
+from etcoreml.trace.source import source_line
 
 with quiet_imports():
     from executorch.devtools import Inspector
@@ -26,8 +26,6 @@ with quiet_imports():
 WHOLE = "Method::execute"
 """The event of a whole run."""
 
-_FRAME = re.compile(r'File "([^"]+)", line (\d+)')
-_TORCH = "/site-packages/torch/"
 _MANY = 3
 
 
@@ -110,9 +108,7 @@ def read_rows(
         )
     except Exception as error:  # whatever executorch raises of a damaged file
         given = ", ".join(f"'{path}'" for path in (etdump, etrecord, debug_buffer) if path)
-        raise UsageError(
-            f"executorch cannot read {given}", found=_firstsource_line(error)
-        ) from error
+        raise UsageError(f"executorch cannot read {given}", found=_first_line(error)) from error
     events = [
         event
         for block in inspector.event_blocks
@@ -218,17 +214,10 @@ def _gaps(inspector: Any) -> dict[tuple[int, ...], float]:
     return {tuple(sorted(handles)): float(gap[0]) for handles, gap in pairs}
 
 
-def source_line(trace: str | None) -> str:
-    """Return ``file:line`` of the innermost frame outside of torch, or an empty string."""
-    frames = _FRAME.findall(trace or "")
-    own = [frame for frame in frames if _TORCH not in frame[0]] or frames
-    return ":".join(own[-1]) if own else ""
-
-
 def _some(values: Sequence[str]) -> str:
     shown = ", ".join(values[:_MANY]) or "-"
     return f"{shown}, {len(values) - _MANY} more" if len(values) > _MANY else shown
 
 
-def _firstsource_line(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
