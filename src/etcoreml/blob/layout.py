@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
@@ -17,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias, Union
 
+from etcoreml.atomic import make_folder_atomic
 from etcoreml.errors import BlobCycleError, BlobNameError, BlobPathError, BlobSchemaError
 from etcoreml.mapped import MappedFile
 
@@ -253,20 +252,17 @@ class Directory:
         Raises:
             BlobPathError: ``destination`` exists, or the tree cannot be written.
         """
-        partial = destination.parent / f".{uuid.uuid4().hex}.partial"
         try:
             if destination.exists():
                 raise FileExistsError(destination)
-            _write_tree(self, partial)
-            partial.rename(destination)
+            with make_folder_atomic(destination) as folder:
+                _write_tree(self, folder)
         except OSError as error:
             raise BlobPathError(
                 f"blob: cannot extract {self.name!r} to {destination}",
                 found=error,
                 expected="a path that does not exist, in a writable directory",
             ) from error
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
 
 
 def check_name(name: str) -> None:
@@ -355,12 +351,13 @@ def _view_file(path: Path) -> memoryview:
 
 
 def _write_tree(root: Directory, destination: Path) -> None:
+    """Write a tree into a folder that exists."""
     pending: list[tuple[Directory, Path]] = [(root, destination)]
     while pending:
         directory, path = pending.pop()
-        path.mkdir()
         for name, child in directory.children.items():
             if isinstance(child, Directory):
+                (path / name).mkdir()
                 pending.append((child, path / name))
             else:
                 # Exclusive: two names a case-blind file system cannot tell apart must not merge.

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from etcoreml.atomic import replace_atomic
 from etcoreml.blob import Directory, is_reference, read_reference
 from etcoreml.errors import EtCoreMLError, PackageError, ProgramError, UsageError
 from etcoreml.runtime.payload import MODELS, open_payload
@@ -140,14 +139,11 @@ def write_models(models: Sequence[EmbeddedModel], folder: Path, *, force: bool =
     made = not folder.exists()
     try:
         folder.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".etcoreml-", dir=folder) as scratch:
-            new = Path(scratch, "new")
-            new.mkdir()
+        with replace_atomic(folder, names) as new:
             for model in models:
                 model.directory.extract(new / model.name)
             index = {"models": [model.to_json() for model in models]}
             (new / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
-            _move(names, new, folder, Path(scratch, "old"))
     except OSError as error:
         raise UsageError(f"cannot write to '{folder}': {error.strerror or error}") from error
     except EtCoreMLError as error:
@@ -171,31 +167,6 @@ def check_free(folder: Path, names: Iterable[str] = (INDEX,)) -> None:
             f"'{folder}' already holds {', '.join(taken)}",
             hint="--force replaces what has the same name, and touches nothing else there.",
         )
-
-
-def _move(names: Iterable[str], new: Path, folder: Path, old: Path) -> None:
-    """Put what is new in place of what was there, which is put back if that fails."""
-    old.mkdir()
-    moved: list[str] = []
-    try:
-        for name in names:
-            if (folder / name).exists():
-                (folder / name).rename(old / name)
-            moved.append(name)
-            (new / name).rename(folder / name)
-    except OSError:
-        for name in moved:
-            _remove(folder / name)
-            if (old / name).exists():
-                (old / name).rename(folder / name)
-        raise
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _key(delegate: PteDelegate) -> tuple[str, str | bytes]:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from etcoreml.atomic import open_to_others, write_atomic
+from etcoreml.atomic import open_to_others, replace_atomic, write_atomic
 from etcoreml.errors import FeatureTypeError, OptionError, UsageError
 from etcoreml.runtime.model_files import ModelFiles, spec_path
 
@@ -63,24 +62,11 @@ def save(files: ModelFiles, spec: Any, path: str | os.PathLike[str]) -> Path:
 def _replace_folder(source: Path, target: Path, spec: bytes) -> None:
     """Copy a package next to ``target`` and put it in its place."""
     try:
-        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        with replace_atomic(target.parent, (target.name,)) as scratch:
+            new = scratch / target.name
+            shutil.copytree(source, new)
+            open_to_others(new, 0o777)
+            spec_path(new).unlink()  # a link may lead out of the copy
+            spec_path(new).write_bytes(spec)
     except OSError as error:
-        raise UsageError(f"cannot write '{target}': {error.strerror}") from error
-    try:
-        new, old = scratch / "new", scratch / "old"
-        shutil.copytree(source, new)
-        open_to_others(new, 0o777)
-        spec_path(new).unlink()  # a link may lead out of the copy
-        spec_path(new).write_bytes(spec)
-        if target.exists():
-            target.rename(old)
-        try:
-            new.rename(target)
-        except OSError:
-            if old.exists():
-                old.rename(target)
-            raise
-    except (OSError, shutil.Error) as error:
-        raise UsageError(f"cannot write '{target}'", found=error) from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        raise UsageError(f"cannot write '{target}'", found=error.strerror or error) from error

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from etcoreml.atomic import open_to_others
+from etcoreml.atomic import make_folder_atomic
 from etcoreml.errors import UsageError
 
 
@@ -48,16 +46,9 @@ def new_folder(path: Path) -> Iterator[Path]:
         UsageError: It cannot be made, or the disk is full.
     """
     check_new(path)
-    path = path.absolute()
     try:
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-        try:
+        with make_folder_atomic(path.absolute()) as temporary:
             yield temporary
-            open_to_others(temporary, 0o777)
-            temporary.replace(path)  # an empty folder may be replaced, another may not
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
     except OSError as error:
         raise UsageError(f"cannot write '{path}': {error.strerror or error}") from error
 
