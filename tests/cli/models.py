@@ -29,6 +29,13 @@ class _Scale(nn.Module):
         return x * self.factor + self.offset
 
 
+def any_size() -> tuple[nn.Module, tuple[Tensor, ...], Any]:
+    """A convolution over pictures of 8 x 8 and of any other size."""
+    torch.manual_seed(7)
+    sides = {2: torch.export.Dim("height", min=4, max=64), 3: torch.export.Dim("width", max=64)}
+    return nn.Conv2d(3, 4, 3, padding=1).eval(), (torch.randn(1, 3, 8, 8),), (sides,)
+
+
 def scale() -> Built:
     """Two parameters that Core ML takes as constants or as inputs."""
     return _Scale(), (torch.randn(2, 3),)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import etcoreml
 from tests.cli import models
@@ -43,6 +44,20 @@ def test_calibration_files_as_json(cli: Cli, tmp_path: Path) -> None:
     assert found["snr_db"] == found["snr_db_float16"] >= 30
     assert json.loads(specs(path)["float32_nodes"]) == []
     assert method(path).name == "forward"
+
+
+def test_a_pictures_size_is_said_where_sizes_vary(cli: Cli, tmp_path: Path) -> None:
+    path, picture, array = (tmp_path / name for name in ("model.pte", "photo.png", "x.npy"))
+    Image.new("RGB", (20, 30)).save(picture)
+    np.save(array, np.ones((1, 3, 30, 20), np.float32))
+    arguments = ("--precision", "auto", "--min-snr", "30", "--calibration", str(picture))
+    given = (*arguments, "--calibration", str(array), "-o", str(path))
+    outcome = cli("export", "tests.cli.models:any_size", *given)
+    assert outcome.code == 0, outcome.stderr
+    assert "photo.png is resized to 8 x 8, the size of the example" in outcome.stderr
+    assert "x.npy is resized" not in outcome.stderr
+    fixed = cli("export", "tests.cli.models:net", *arguments, "-o", str(path))
+    assert "is resized" not in fixed.stderr
 
 
 @pytest.mark.parametrize(

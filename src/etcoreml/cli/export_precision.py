@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from etcoreml.cli import render
 from etcoreml.errors import UsageError
 
 DEFAULT_MIN_SNR = 60.0
@@ -94,14 +95,39 @@ def _inputs(program: Any, files: Sequence[Path]) -> tuple[Any, ...]:
         if node.name in wanted
     ]
     signature = [
-        (tuple(map(int, each.shape)), str(each.dtype).removeprefix("torch."))
+        (_example_shape(each), str(each.dtype).removeprefix("torch."))
         if isinstance(each, torch.Tensor)
         else ((), None)
         for each in values
     ]
+    _note_sizes(values, files)
     return tuple(
         torch.as_tensor(value) if dtype else value
         for value, (_, dtype) in zip(
             read_inputs(files, signature, 0.0, 255.0), signature, strict=True
         )
     )
+
+
+def _example_shape(value: Any) -> tuple[int, ...]:
+    """Return a shape with the example's sizes for those that vary.
+
+    ``int`` of such a size would fix it to the example's, in the program that is lowered, too.
+    """
+    return tuple(size if isinstance(size, int) else int(size.node.hint) for size in value.shape)
+
+
+def _note_sizes(values: Sequence[Any], files: Sequence[Path]) -> None:
+    """Say to which size a picture is brought where the model takes several."""
+    from etcoreml.cli.inputs import IMAGES
+
+    for value, path in zip(values, files, strict=False):
+        if path.suffix.lower() not in IMAGES or not hasattr(value, "shape"):
+            continue
+        if all(isinstance(size, int) for size in value.shape):
+            continue
+        *_, height, width = _example_shape(value)
+        render.print_note(
+            f"{path} is resized to {height} x {width}, the size of the example that the model was "
+            "exported with; a .npy or .pt keeps its own"
+        )
