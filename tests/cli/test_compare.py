@@ -113,6 +113,7 @@ def test_apples_delegate_has_numerics_of_its_own(cli: Cli, monkeypatch: pytest.M
         (("PTE", "--etrecord", "none"), "there is no file"),
         (("PTE", "--etrecord", "none", "--precision", "float32"), "--precision does not apply"),
         (("tests.cli.models:net", "--etrecord", "none"), "--etrecord is of a .pte"),
+        (("model.bpte",), "`etcoreml bundle model.bpte` checks its cases"),
     ],
 )
 def test_wrong_usage(cli: Cli, net_path: Path, arguments: tuple[object, ...], says: str) -> None:

@@ -158,6 +158,7 @@ def test_other_backends_are_opaque() -> None:
     [
         ("missing.pte", None, 2, "there is no file"),
         ("model.onnx", b"", 2, "found .onnx; expected a .pte, .mlpackage"),
+        ("model.bpte", b"", 2, "found a bundled program"),
         ("model", b"", 2, "found no suffix; expected a .pte, .mlpackage"),
         ("empty.pte", b"", 1, "not a .pte"),
         ("other.pte", b"PK\x03\x04 something", 1, "not a .pte"),

@@ -197,6 +197,8 @@ def test_a_mac_without_plans(cli: Cli, package: Path, monkeypatch: pytest.Monkey
         (("nothing.pte",), "there is no file"),
         (("nothing.mlpackage",), "there is no file"),
         (("nothing",), "unknown MODEL"),
+        (("model.bpte",), "the .pte it was made of, or a .mlpackage"),
+        (("model.zip",), "expected a .pte, .mlpackage, .mlmodel, .mlmodelc, a .pt2"),
         (("PACKAGE", "--compute-unit", "npu"), "npu"),
         (("PACKAGE", "--limit", "0"), "--limit"),
         pytest.param(

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from etcoreml.choices import Numerics, Precision
-from etcoreml.cli.model_paths import check_pte
+from etcoreml.cli.model_paths import check_pte, refuse_bundle
 from etcoreml.cli.options import Json, Limit
 from etcoreml.cli.voices import libraries
 from etcoreml.errors import CompareError, UsageError
@@ -94,6 +94,7 @@ def compare(
         if not compare_device(Path(model), device_report, min_snr, json):
             raise typer.Exit(CompareError.exit_code)
         return
+    refuse_bundle(model, "compare")
     is_pte = Path(model).suffix == ".pte"
     if is_pte:
         if etrecord is None:

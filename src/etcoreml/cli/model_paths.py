@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+from etcoreml.cli.model_source import check_model
 from etcoreml.errors import UsageError
 
 CORE_ML = (".mlpackage", ".mlmodel", ".mlmodelc")
@@ -21,6 +23,7 @@ def check_model_path(model: Path, verb: str) -> None:
     Raises:
         UsageError: There is none, or it is of another kind.
     """
+    refuse_bundle(model, verb)
     if model.suffix not in (".pte", *CORE_ML):
         raise UsageError(
             f"cannot {verb} '{model}'",
@@ -33,12 +36,46 @@ def check_model_path(model: Path, verb: str) -> None:
         raise UsageError(f"cannot {verb} '{model}': it is a directory")
 
 
+def check_any_model(model: str, verb: str) -> None:
+    """Check a model where one that is lowered first will do, too; see `check_model_path`.
+
+    Raises:
+        UsageError: There is none, or it is of another kind.
+        ExportError: It is a name whose packages are not installed.
+    """
+    refuse_bundle(model, verb)
+    if Path(model).suffix in (".pte", *CORE_ML):
+        check_model_path(Path(model), verb)
+    else:
+        check_model(model, also=f"a .pte, {', '.join(CORE_ML)}, ")
+
+
+def refuse_bundle(model: str | Path, verb: str) -> None:
+    """Refuse ExecuTorch's bundled programs, which `etcoreml bundle` alone opens.
+
+    Args:
+        model: What was given.
+        verb: What is to be done with it, for the error.
+
+    Raises:
+        UsageError: It is one.
+    """
+    if Path(model).suffix == ".bpte":
+        raise UsageError(
+            f"cannot {verb} '{model}'",
+            found="a bundled program, which holds test cases beside a program",
+            expected=f"the .pte it was made of, or a {CORE_ML[0]}",
+            hint=f"`etcoreml bundle {shlex.quote(str(model))}` checks its cases.",
+        )
+
+
 def check_pte(model: Path) -> None:
     """Check, before anything is imported, that there is a .pte.
 
     Raises:
         UsageError: There is none, or it is something else.
     """
+    refuse_bundle(model, "read")
     if model.suffix != ".pte":
         raise UsageError(
             f"'{model}' is no .pte",

@@ -15,8 +15,12 @@ from etcoreml.errors import EtCoreMLError, ExportError, UsageError
 _TRACEBACK = "'etcoreml --traceback export ...' shows where."
 
 
-def check_model(model: str) -> None:
+def check_model(model: str, also: str = "") -> None:
     """Check what can be known of MODEL before torch is imported, which takes seconds.
+
+    Args:
+        model: What was given.
+        also: What else it may be, for the error.
 
     Raises:
         UsageError: MODEL is none of what it may be.
@@ -30,7 +34,7 @@ def check_model(model: str) -> None:
     elif not all(model.partition(":")[::2]):
         raise UsageError(
             f"unknown MODEL '{model}'",
-            expected=f"a .pt2 file, package.module:callable, or one of {', '.join(ZOO)}",
+            expected=f"{also}a .pt2 file, package.module:callable, or one of {', '.join(ZOO)}",
         )
 
 

@@ -9,7 +9,7 @@ import typer
 
 from etcoreml.choices import ComputeUnit
 from etcoreml.cli import render
-from etcoreml.cli.model_paths import CORE_ML, check_applicable, check_model_path
+from etcoreml.cli.model_paths import check_any_model, check_applicable
 from etcoreml.cli.options import Json, Model
 from etcoreml.cli.voices import libraries
 from etcoreml.errors import PlanError
@@ -48,9 +48,7 @@ def plan(
     Say what leaves the Neural Engine, why, and what to change. MODEL is not run. What the rules
     rest on, and how far they were right about real plans, is in docs/placement.md.
     """
-    suffix = Path(model).suffix
-    if suffix in CORE_ML or suffix == ".pte":
-        check_model_path(Path(model), "plan")
+    check_any_model(model, "plan")
     check_applicable(model, of_a_pte={"--method": method}, of_core_ml={"--function": function})
     from etcoreml.placement.core_ml import core_ml_plan, is_here
 
