@@ -102,6 +102,17 @@ def test_it_is_refused_elsewhere(tmp_path: Path) -> None:
         run_plan(plan_build(tmp_path), print, system="linux")
 
 
+@pytest.mark.parametrize("tag", ["--upload-pack=evil", "-b", ""])
+def test_a_tag_is_no_option_of_git(tmp_path: Path, tag: str) -> None:
+    with pytest.raises(UsageError, match="--tag is no version of ExecuTorch"):
+        plan_build(tmp_path, tag=tag)
+
+
+def test_a_folder_is_no_option_of_git() -> None:
+    command = plan_build(Path("-folder")).steps[0].command
+    assert command.index("--") < command.index("-folder")
+
+
 class Mac:
     """Runs commands as a Mac would, as far as their results go."""
 

@@ -164,9 +164,13 @@ def plan_build(
         tag: The version; None for that of the installed executorch, which a .pte was made with.
 
     Raises:
-        UsageError: There are no such kernels; or there is no tag, and no executorch whose version
-            it could be.
+        UsageError: There are no such kernels; the tag can be none; or there is no tag, and no
+            executorch whose version it could be.
     """
+    if tag is not None and (not tag or tag.startswith("-")):
+        raise UsageError(
+            "--tag is no version of ExecuTorch", found=repr(tag), expected="a tag such as v1.5.1"
+        )
     tag = tag or _installed_tag()
     wanted = {"coreml", *kernels}
     unknown = sorted(wanted.difference(KERNELS, ["coreml"]))
@@ -186,8 +190,9 @@ def plan_build(
     ]
     clone = ("git", "clone", "--branch", tag, "--depth", "1")
     submodules = ("--recurse-submodules", "--shallow-submodules")
+    get = (*clone, *submodules, "--", REPOSITORY, str(source))
     steps = (
-        Step("Get the sources", (*clone, *submodules, REPOSITORY, str(source)), in_source=False),
+        Step("Get the sources", get, in_source=False),
         Step("Make an environment", ("python3", "-m", "venv", ".venv")),
         Step("Install what the build needs", ("./install_requirements.sh",)),
         Step(
