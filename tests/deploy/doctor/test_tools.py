@@ -65,6 +65,23 @@ def test_compilers(answers: dict[str, str], status: Status) -> None:
     assert not compiler(answers, needed=False).fails
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("c++", "c++ (Debian 12.2.0-14) 12.2.0"),
+        ("/usr/bin/g++", "g++ (Debian 12.2.0-14) 12.2.0"),
+        ("clang++", "Debian clang version 14.0.6"),
+    ],
+)
+def test_a_compiler_is_named_once(command: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", command)
+    name = command.rpartition("/")[2]
+    found = compiler({f"{command} --version": f"{said}\nCopyright"}).found
+    assert found.count(name) == 1
+    assert found.startswith(command)
+    assert found.endswith(said.removeprefix(name))
+
+
 def test_the_compiler_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "ccache clang++-14")
     assert compiler({"ccache clang++-14 --version": CLANG}).status is Status.OK

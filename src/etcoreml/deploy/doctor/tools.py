@@ -74,7 +74,9 @@ def _judged(name: str, command: str, said: str, needed: bool) -> Check:
     first = (said.splitlines() or [""])[0]
     family = next((each for each in ("Apple clang", "clang") if each in first), "gcc")
     version = re.search(r"(\d+)\.\d+", first)
-    found = f"{command}: {first}"
+    program, _, rest = first.partition(" ")
+    # GNU's compilers begin with the name they were called by.
+    found = f"{command} {rest}" if command.endswith(program) else f"{command}: {first}"
     if version is not None and int(version[1]) < _LEAST[family]:
         wanted = f"{family} {_LEAST[family]} or later, for C++17"
         return Check(BUILD, name, Status.TOO_OLD, found, wanted, _compiler_remedy(), needed)
