@@ -73,6 +73,9 @@ DAMAGES = {
     "'cold_ms' of 'load'": _set("units", 1, "load", to={}),
     "'peak_bytes' of 'memory'": _set("units", 1, "memory", "peak_bytes", to=1.5),
     "'error' of 'units' 2": _set("units", 2, "error", to=3),
+    # JSON has integers that are too large for a float.
+    "a number that a float can hold": _set("units", 0, "distances", 0, "max_abs", to=10**400),
+    "an integer of 64 bits": _set("units", 1, "memory", "before_bytes", to=-(10**400)),
 }
 
 

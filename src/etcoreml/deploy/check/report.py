@@ -20,6 +20,7 @@ VERSION = 1
 UNITS = ("cpu_only", "cpu_and_gpu", "cpu_and_ne", "all")
 _NUMBERS = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 _MISSING = object()
+_MOST = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -217,6 +218,8 @@ class _Entry:
         # bool is a subclass of int, and not a number in JSON
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             self.fail(key, f"of type {kind.__name__}")
+        if kind is int and isinstance(value, int) and abs(value) > _MOST:
+            self.fail(key, "an integer of 64 bits")
         return value
 
     def optional(self, key: str, kind: type) -> Any:
@@ -229,7 +232,10 @@ class _Entry:
             return _NUMBERS[value]
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             self.fail(key, "a number")
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            self.fail(key, "a number that a float can hold")
 
     def duration(self, key: str, required: bool) -> float | None:
         if not required and self._value.get(key) is None:
