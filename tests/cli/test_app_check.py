@@ -70,6 +70,31 @@ def test_json(cli: Cli, net_path: Path, tmp_path: Path) -> None:
     assert all((tmp_path / "check" / path).is_file() for path in document["files"])
 
 
+def test_apples_delegate_is_the_reference_where_it_serves(
+    cli: Cli, net_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import etcoreml
+
+    asked: list[object] = []
+    load = etcoreml.load
+
+    def noted(*arguments: Any, **options: Any) -> Any:
+        asked.append(options.get("numerics"))
+        return load(*arguments, **options)
+
+    status = etcoreml.BridgeStatus(registered=False, reason="Apple's own serves")
+    monkeypatch.setattr(etcoreml, "bridge", status)
+    monkeypatch.setattr(etcoreml, "load", noted)
+    folder = tmp_path / "check"
+    outcome = cli("app", "check", folder, "--model", net_path, "--source", SOURCE)
+    assert outcome.code == 0, outcome.stderr
+    assert asked == [None]
+    assert "numerics" not in outcome.stderr
+    index = json.loads((folder / "Sources/DeviceCheck/Reference/index.json").read_text())
+    assert [each["name"] for each in index["references"]] == ["core_ml", "eager"]
+    assert "Core ML on the Mac" in (folder / "README.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -15,6 +15,8 @@ from etcoreml.cli.options import Inputs, Json, Mean, MethodToRun, NewDirectory, 
 from etcoreml.errors import UsageError
 
 _WAYS: tuple[Numerics, ...] = ("faithful", "fast")
+_APPLE = "core_ml"
+"""What is computed where Apple's delegate serves, which has numerics of its own."""
 
 
 def check(
@@ -73,14 +75,15 @@ def check(
     name = program.method.name
     values: list[Any] = []
     outputs: dict[str, Sequence[Any]] = {}
-    for numerics in _WAYS:
-        with render.stage(f"Running it with {numerics} numerics"):
+    ways: tuple[Numerics | None, ...] = _WAYS if etcoreml.bridge.registered else (None,)
+    for numerics in ways:
+        with render.stage(f"Running it {f'with {numerics} numerics' if numerics else 'here'}"):
             loaded = etcoreml.load(model, numerics=numerics)
             if not outputs:
                 values = method_inputs(loaded, model, name, files, seed=seed, mean=mean, std=std)
-            outputs[numerics] = [_array(each) for each in loaded.run(name, values)]
+            outputs[numerics or _APPLE] = [_array(each) for each in loaded.run(name, values)]
     if source is not None:
-        outputs["eager"] = _eager(source, values, outputs["fast"])
+        outputs["eager"] = _eager(source, values, next(reversed(outputs.values())))
     bundle = None
     if all(each.kind == "tensor" for each in loaded.methods[name].outputs):
         from etcoreml.deploy.bundled import case, write_bundle

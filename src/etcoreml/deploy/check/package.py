@@ -131,6 +131,7 @@ Apple's frameworks do not read. Here, `etcoreml bundle {BUNDLE}` checks it.
 _TITLES = {
     "faithful": "those of etcoreml's engine with every fp16 value rounded (`faithful`)",
     "fast": "those of its engine with fp16 weights and fp32 arithmetic (`fast`)",
+    "core_ml": "those of Core ML on the Mac that made this check (`core_ml`)",
     "eager": "those of PyTorch eager in fp32 (`eager`)",
 }
 

@@ -35,7 +35,8 @@ class Reference:
         source: Its file's name.
         executorch: Version of the package that lowered and ran it.
         inputs: Of the method that it runs first.
-        outputs: By the way they were computed: ``faithful``, ``fast``, ``eager``.
+        outputs: By the way they were computed: ``faithful``, ``fast``, ``eager``;
+            ``core_ml`` on a Mac.
         min_snr_db: Least signal-to-noise ratio that the generated tests accept, in dB.
         iterations: Timed runs on each compute unit.
     """
