@@ -99,6 +99,8 @@ def test_files(cli: Cli, net_path: Path, tmp_path: Path) -> None:
         (("PTE", "--method", "decode"), "no method 'decode'"),
         (("nothing.pte",), "there is no file"),
         (("nothing",), "unknown MODEL"),
+        (("model.bpte",), "the .pte it was made of, or a .mlpackage"),
+        (("model.zip",), "expected a .pte, .mlpackage, .mlmodel, .mlmodelc, a .pt2"),
         (("PTE", "--etrecord", "none.etrecord"), "there is no file"),
         (("PTE", "--trace", "trace.txt"), "a .json file"),
     ],
@@ -114,7 +116,7 @@ def test_wrong_usage(
 
 def test_the_table_says_what_more_than_the_limit_means(capsys: pytest.CaptureFixture[str]) -> None:
     quick = Profiled("y:linear", "linear", (1.0,), Cost(1_000, 2_000_000))
-    profile = Profile((quick,), (1.0,), (0.0,), {"runs_on": "this machine"})
+    profile = Profile((quick,), (1.0,), (0.0,), {"ran_on": "this machine"})
     for gb_per_s, said in ((1.0, True), (4.0, False)):
         print_profile("m.pte", profile, Roofline(100.0, gb_per_s), "op", None, [])
         shown = capsys.readouterr().out

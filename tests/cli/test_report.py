@@ -156,6 +156,8 @@ def test_a_failure_leaves_what_was_there(
         (("tests.cli.models:net", "--json", "--method", "forward"), "is of a .pte"),
         (("nothing.pte", "--json"), "there is no file"),
         (("nothing", "--json"), "unknown MODEL"),
+        (("model.bpte", "--json"), "the .pte it was made of, or a .mlpackage"),
+        (("model.zip", "--json"), "expected a .pte, .mlpackage, .mlmodel, .mlmodelc, a .pt2"),
     ],
 )
 def test_wrong_usage(

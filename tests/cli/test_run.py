@@ -216,7 +216,7 @@ def test_wrong_inputs(
 ) -> None:
     np.save(tmp_path / "x.npy", np.zeros(shape, dtype))
     result = tmp_path / "out.npz"
-    outcome = cli("run", net_path, "--input", tmp_path / "x.npy", "--output", result)
+    outcome = cli("run", net_path, "--input", tmp_path / "x.npy", "-o", result)
     assert outcome.code == 1
     assert message in outcome.stderr
     assert outcome.stdout == ""

@@ -212,7 +212,7 @@ def _document(
         "numerics": numerics or ("fast" if etcoreml.bridge.registered else None),
         "rtol": rtol,
         "atol": atol,
-        "where": where(),
+        "ran_on": where(),
         "passed": all(each.passed for each in verdicts),
         "cases": [
             {
@@ -242,7 +242,7 @@ def _print(document: dict[str, Any]) -> None:
             for i, output in enumerate(case["outputs"])
         ],
     )
-    typer.echo(f"\nran on  {document['where']}")
+    typer.echo(f"\nran on  {document['ran_on']}")
 
 
 def _far(output: dict[str, float] | None) -> tuple[str, str]:

@@ -60,6 +60,7 @@ def compare_device(model: Path, report_path: Path, min_snr: float | None, as_jso
                     asdict(each) | {"worst_snr_db": each.worst_snr_db} for each in report.units
                 ],
                 "here": ours,
+                "ran_on": where(),
                 "references": [asdict(each) for each in report.here],
             }
         )
@@ -130,10 +131,10 @@ def _print(
             )
         )
     for each in ours:
-        name = each["numerics"] or "Core ML"
+        name = each["numerics"] or "core_ml"
         rows.append(
             (
-                f"here, {name}",
+                f"here, {each['numerics'] or 'Core ML'}",
                 _ms(each["load_ms"]),
                 "-",
                 *(_ms(each[key]) for key in ("median_ms", "p95_ms")),
@@ -155,7 +156,7 @@ def _print(
     if report.simulated:
         facts.append(("simulated", "no device made this report: its figures mean nothing"))
     facts.append(("SNR", "the worst output, beside what this machine computed in that way"))
-    facts.append(("here", where()))
+    facts.append(("ran on", f"{report.device}, {report.system}{simulated}; here: {where()}"))
     if min_snr is not None:
         verdict = "met" if report.worst_snr_db >= min_snr else "missed"
         facts.append(("threshold", f"{min_snr:g} dB: {verdict}"))

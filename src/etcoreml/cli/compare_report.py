@@ -42,6 +42,7 @@ def print_comparison(
             {
                 "model": model,
                 "numerics": found.numerics,
+                "ran_on": _where(found),
                 "min_snr_db": min_snr,
                 "outputs": [asdict(each) for each in found.outputs],
                 "first_jump": None if jump is None else jump.name,
@@ -69,7 +70,7 @@ def print_comparison(
     if jump is not None:
         where = f" ({', '.join(map(_file, jump.source))})" if jump.source else ""
         facts.append(("error jumps at", f"{jump.name}{where}"))
-    facts.append(("runs on", _where(found)))
+    facts.append(("ran on", _where(found)))
     if min_snr is not None:
         verdict = "met" if found.worst_output_db >= min_snr else "missed"
         facts.append(("threshold", f"{min_snr:g} dB: {verdict}"))

@@ -96,7 +96,7 @@ def executor_runner(
         outputs, times_ms = timed(lambda: program.run(name, values), 0, iterations)
     facts = [
         ("method", f"{name}(), {len(values)} inputs, {len(outputs)} outputs"),
-        ("runs on", where()),
+        ("ran on", where()),
         ("first run", f"{times_ms[0]:.3f} ms"),
         ("fastest run", f"{min(times_ms):.3f} ms of {iterations}"),
     ]

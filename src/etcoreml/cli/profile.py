@@ -10,7 +10,7 @@ import typer
 from etcoreml.atomic import write_atomic
 from etcoreml.choices import Numerics
 from etcoreml.cli import render
-from etcoreml.cli.model_paths import CORE_ML, check_applicable, check_model_path
+from etcoreml.cli.model_paths import CORE_ML, check_any_model, check_applicable
 from etcoreml.cli.options import (
     Function,
     Iterations,
@@ -72,8 +72,7 @@ def profile(
     """Run MODEL here and say which operations take how long, and how near to the machine's best."""
     suffix = Path(model).suffix
     is_core_ml = suffix in CORE_ML
-    if is_core_ml or suffix == ".pte":
-        check_model_path(Path(model), "profile")
+    check_any_model(model, "profile")
     check_applicable(
         model,
         of_a_pte={"--method": method, "--etrecord": etrecord, "--etdump": etdump},

@@ -89,7 +89,7 @@ def profile_model(
         tuple(operations),
         whole,
         tuple(times[UNATTRIBUTED]),
-        {"function": chosen.name, "runs_on": f"{where}: not run on Core ML", **seconds},
+        {"function": chosen.name, "ran_on": f"{where}: not run on Core ML", **seconds},
     )
 
 

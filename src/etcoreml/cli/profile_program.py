@@ -84,7 +84,7 @@ def profile_program(
         tuple(operations),
         times[WHOLE],
         times.get(UNATTRIBUTED, (0.0,)),
-        {"method": method, "runs_on": where(), **seconds},
+        {"method": method, "ran_on": where(), **seconds},
     )
 
 

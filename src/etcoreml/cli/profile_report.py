@@ -66,7 +66,7 @@ def print_profile(
             f"{limits.gflops:.0f} GFLOP/s in f32, {limits.gb_per_s:.0f} GB/s from memory, measured",
         ),
         *((("over 100 %", _over_100(beaten)),) if beaten else ()),
-        ("runs on", profile.details["runs_on"]),
+        ("ran on", profile.details["ran_on"]),
         *written,
     ]
     render.print_facts(facts)

@@ -10,7 +10,7 @@ import typer
 from etcoreml.atomic import write_atomic
 from etcoreml.choices import ComputeUnit, Numerics
 from etcoreml.cli import render
-from etcoreml.cli.model_paths import CORE_ML, check_applicable, check_model_path
+from etcoreml.cli.model_paths import CORE_ML, check_any_model, check_applicable
 from etcoreml.cli.options import Function, Iterations, Method, Seed, Threads, Warmup
 from etcoreml.cli.outputs import check_writable
 from etcoreml.cli.voices import libraries
@@ -79,8 +79,7 @@ def report(
     """
     suffix = Path(model).suffix
     is_core_ml = suffix in CORE_ML
-    if is_core_ml or suffix == ".pte":
-        check_model_path(Path(model), "report on")
+    check_any_model(model, "report on")
     if output is None and not json:
         raise UsageError("there is nowhere to write to", hint="Give -o report.html, or --json.")
     if output is not None:
@@ -151,7 +150,7 @@ def _print_summary(document: dict[str, object], output: Path | None) -> None:
     plan = document["plan"]
     if isinstance(plan, dict):
         facts.append(("plan", _plan_text(plan)))
-    facts.append(("runs on", document["runs_on"]))
+    facts.append(("ran on", document["ran_on"]))
     render.print_facts(facts)
 
 

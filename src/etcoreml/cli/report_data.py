@@ -284,7 +284,7 @@ def _report(
         function=function,
         created=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%MZ"),
         nbytes=nbytes,
-        runs_on=profile.details["runs_on"],
+        ran_on=profile.details["ran_on"],
         options=dict(options),
         environment=environment(),
         graph=replace(graph, nodes=tuple(nodes)),

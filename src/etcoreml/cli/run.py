@@ -64,7 +64,14 @@ def run(
     std: Std = 255.0,
     seed: Seed = 0,
     output: Annotated[
-        Path | None, typer.Option(help="Write all outputs to this .npz.", show_default="none")
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE.npz",
+            help="Write all outputs to this .npz.",
+            show_default="none",
+        ),
     ] = None,
     purge_models_cache: Annotated[
         bool, typer.Option("--purge-models-cache", help="Delete all compiled models first.")

@@ -50,6 +50,7 @@ def report(result: Result, as_json: bool) -> None:
             {
                 "program": str(result.model),
                 **result.details,
+                "ran_on": result.where,
                 "inputs": result.source,
                 "outputs": [{"name": name, **summary} for name, summary in summaries.items()],
                 "written": None if result.written is None else str(result.written),
@@ -71,7 +72,7 @@ def report(result: Result, as_json: bool) -> None:
         f"quartiles {latency['first_quartile']:.3f} to {latency['third_quartile']:.3f}, "
         f"range {latency['min']:.3f} to {latency['max']:.3f}"
     )
-    facts += [("latency", spread), ("runs on", result.where)]
+    facts += [("latency", spread), ("ran on", result.where)]
     if result.written is not None:
         facts.append(("written", str(result.written)))
     typer.echo()

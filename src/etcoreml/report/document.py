@@ -286,7 +286,7 @@ class Report:
         function: The method or function.
         created: UTC, ISO 8601.
         nbytes: Size of the .pte or of the Core ML model.
-        runs_on: What ran it, for people.
+        ran_on: What ran it, for people.
         options: What it was lowered with.
         environment: Versions and the machine, by name.
         graph, time, weights: As of their classes.
@@ -300,7 +300,7 @@ class Report:
     function: str
     created: str
     nbytes: int
-    runs_on: str
+    ran_on: str
     options: dict[str, str]
     environment: dict[str, str]
     graph: Graph

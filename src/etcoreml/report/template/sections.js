@@ -25,7 +25,7 @@ function head() {
         : typeof worst === "string" ? fact("precision", "Precision", worst, "", "worst output beside eager in fp32")
           : fact("precision", "Precision", ...split(decibels(worst)), "worst output beside eager in fp32"),
       fact("size", "Size", ...split(bytes(DATA.nbytes)), weights.dtypes.length ? `${bytes(weights.nbytes)} of weights, ${weights.dtypes.map((each) => each.dtype).slice(0, 3).join(", ")}` : "no weights")),
-    h("p", { class: "honest" }, `Measured on ${DATA.runs_on}.`));
+    h("p", { class: "honest" }, `Measured on ${DATA.ran_on}.`));
 }
 
 function target() {
