@@ -33,6 +33,7 @@ from etcoreml.compiler.lowest_target import (
 )
 from etcoreml.compiler.mil_model import MilModel, convert
 from etcoreml.compiler.package import DebugInfo, read_debug_info, read_handles
+from etcoreml.compiler.positions import positions
 from etcoreml.compiler.quiet import VERBOSE_VARIABLE, quiet
 from etcoreml.compiler.rewrites import exchange_as_float32, fill_defaults, store_as_int32
 from etcoreml.compiler.scratch import scratch, written_into
@@ -103,7 +104,7 @@ def _converted(program: ExportedProgram, options: Options) -> Iterator[tuple[Mil
     _LOGGER.info("converting %d node%s", calls, "" if calls == 1 else "s")
     _check_initial_state(program)
     names = {node.name for node in program.graph.nodes}
-    keeps_fp32 = _handles_of(program.graph, options.float32_nodes)
+    keeps_fp32 = _handles_of(program.graph, options.float32_nodes | positions(program))
     program = isolated(program)
     if expand(program.graph):
         program.graph.eliminate_dead_code()
