@@ -32,6 +32,8 @@ def test_a_pte(cli: Cli, net_path: Path) -> None:
     assert len(conv["times_ms"]) == 3
     assert conv["flops"] >= 2 * (4 * 6 * 6) * (3 * 3 * 3)
     assert 0 < conv["share"] < 1
+    assert document["modules"] == []
+    assert "--etrecord adds them" in document["modules_missing"]
     taken = sum(each["median_ms"] for each in document["operations"])
     assert taken <= document["run_ms"] * 1.5
 
@@ -40,6 +42,7 @@ def test_a_model_that_is_lowered_first(cli: Cli) -> None:
     outcome = cli("profile", "tests.cli.models:net", *FEW, "--by", "module")
     assert outcome.code == 0, outcome.stderr
     assert "module" in outcome.stdout
+    assert "unknown" not in outcome.stdout
     assert "not run on Core ML" in outcome.stdout
 
 
@@ -50,6 +53,7 @@ def test_a_core_ml_model(cli: Cli, package: Path) -> None:
     (linear,) = (each for each in document["operations"] if each["type"] == "linear")
     assert linear["flops"] >= 2 * 2 * 24 * 32
     assert document["function"] == "main"
+    assert "a Core ML model does not tell them" in document["modules_missing"]
 
 
 def test_the_warm_up_is_left_out_of_several_delegates(cli: Cli, acosh_path: Path) -> None:
@@ -75,7 +79,7 @@ def test_tables(cli: Cli, net_path: Path, by: str) -> None:
     outcome = cli("profile", net_path, *FEW, "--by", by, "--limit", 1)
     assert outcome.code == 0, outcome.stderr
     assert "GFLOP/s" in outcome.stdout
-    assert "more rows" in outcome.stderr
+    assert "1 more row; a higher --limit" in outcome.stderr
 
 
 def test_files(cli: Cli, net_path: Path, tmp_path: Path) -> None:

@@ -9,15 +9,15 @@ from typing import Any
 
 from etcoreml.cli import render
 from etcoreml.trace.chrome import Slice, trace_text
-from etcoreml.trace.profile import Group, Profile, Profiled, grouped
+from etcoreml.trace.profile import UNNAMED, Group, Profile, Profiled, grouped
 from etcoreml.trace.roofline import Roofline
 
 _OF_OPS = ("operation", "median ms>", "share>", "MFLOP>", "GFLOP/s>", "MB>", "of roofline>")
 _OF_GROUPS = ("ops>", "median ms>", "share>", "GFLOP/s>")
 
 _OVER_100 = {
-    "memory": "the operands were in a cache, which is faster than memory",
-    "compute": "the operation computed in int8 or bf16, which is faster than f32",
+    "memory": "an operation's operands were in a cache, which is faster than memory",
+    "compute": "it computed in int8 or bf16, which is faster than f32",
 }
 """What it means that an operation beat a limit of the machine."""
 
@@ -54,6 +54,7 @@ def print_profile(
             profile.operations, lambda each: each.type if by == "type" else each.module
         )
         rows = [_group_row(each, whole) for each in groups]
+    missing = modules_missing(profile)
     lost = statistics.median(profile.unattributed_ms)
     render.print_table(f"{model}: where the time goes", columns, rows[:limit])
     print()
@@ -66,6 +67,7 @@ def print_profile(
             f"{limits.gflops:.0f} GFLOP/s in f32, {limits.gb_per_s:.0f} GB/s from memory, measured",
         ),
         *((("over 100 %", _over_100(beaten)),) if beaten else ()),
+        *((("modules", f"unknown: {missing}"),) if missing else ()),
         ("ran on", profile.details["ran_on"]),
         *written,
     ]
@@ -75,6 +77,7 @@ def print_profile(
 
 def profile_document(model: str, profile: Profile, limits: Roofline) -> dict[str, Any]:
     """Return a profile as a JSON document."""
+    missing = modules_missing(profile)
     return {
         "model": model,
         **profile.details,
@@ -87,8 +90,23 @@ def profile_document(model: str, profile: Profile, limits: Roofline) -> dict[str
             _op_document(each, profile.median_ms, limits) for each in profile.operations
         ],
         "types": [_group_document(each) for each in grouped(profile.operations, _type)],
-        "modules": [_group_document(each) for each in grouped(profile.operations, _module)],
+        "modules": [_group_document(each) for each in grouped(profile.operations, _module)]
+        if missing is None
+        else [],
+        "modules_missing": missing,
     }
+
+
+def modules_missing(profile: Profile) -> str | None:
+    """Return why nothing is known of modules, ATen nodes and sources; None if something is."""
+    if any(each.aten_ops or each.module for each in profile.operations):
+        return None
+    if "function" in profile.details:
+        return "a Core ML model does not tell them, nor ATen nodes and source lines"
+    return (
+        "--etrecord adds them, ATen nodes and source lines; `etcoreml export --etrecord` writes "
+        "one, export-llm does not"
+    )
 
 
 def trace_of(profile: Profile, model: str) -> str:
@@ -113,7 +131,8 @@ def trace_of(profile: Profile, model: str) -> str:
 
 
 def _over_100(beaten: Iterable[str]) -> str:
-    return "; or ".join(_OVER_100[name] for name in sorted(beaten, reverse=True))
+    causes = [_OVER_100[name] for name in sorted(beaten, reverse=True)]
+    return "; or ".join((*causes, "others took the machine while its limits were measured"))
 
 
 def _type(each: Profiled) -> str:
@@ -174,4 +193,5 @@ def _op_document(each: Profiled, whole: float, limits: Roofline) -> dict[str, An
 
 
 def _group_document(group: Group) -> dict[str, Any]:
-    return {"name": group.name, "count": group.count, "median_ms": group.median_ms}
+    name = None if group.name == UNNAMED else group.name
+    return {"name": name, "count": group.count, "median_ms": group.median_ms}

@@ -13,6 +13,9 @@ from etcoreml.trace.roofline import Roofline
 
 UNKNOWN = Cost(None, None)
 
+UNNAMED = "-"
+"""Name of the group of operations that have nothing in common by which they are grouped."""
+
 
 @dataclass(frozen=True)
 class Profiled:
@@ -107,7 +110,7 @@ def grouped(operations: Iterable[Profiled], key: Callable[[Profiled], str]) -> l
     """Return groups of operations, that with the most time first."""
     members: dict[str, list[Profiled]] = {}
     for each in operations:
-        members.setdefault(key(each) or "-", []).append(each)
+        members.setdefault(key(each) or UNNAMED, []).append(each)
     groups = [
         Group(name, len(found), sum(each.median_ms for each in found), _total(found))
         for name, found in members.items()

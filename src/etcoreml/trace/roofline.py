@@ -13,7 +13,7 @@ import numpy as np
 
 _SIZE = 64
 _MATRICES = 256
-_NBYTES = 1 << 29
+_NBYTES = 1 << 28
 _TRIES = 6
 _SECONDS = 0.5
 
