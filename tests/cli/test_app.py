@@ -29,6 +29,9 @@ def test_help_lists_every_command() -> None:
     assert sorted(map(str, names)) == sorted(COMMANDS)
     for name in COMMANDS:
         assert f"\n  {name} " in result.stdout
+    # No summary is cut.
+    assert "..." not in result.stdout.partition("Commands:")[2]
+    assert "..." not in CliRunner().invoke(app, ["app", "-h"]).stdout.partition("Commands:")[2]
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, "app new", "app check", "app frameworks"])

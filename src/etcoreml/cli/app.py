@@ -62,21 +62,38 @@ def main(
     _state["traceback"] = traceback
 
 
-app.command(name="export")(export)
-app.command(name="run")(run_model)
-app.command(name="inspect")(inspect)
-app.command(name="compare")(compare)
-app.command(name="profile")(profile)
-app.command(name="plan")(plan)
-app.command(name="report")(report)
-app.command(name="inspector")(inspector)
-app.command(name="targets")(targets)
-app.command(name="export-llm")(export_llm)
-app.command(name="generate")(generate)
-app.command(name="extract")(extract)
-app.command(name="wrap")(wrap)
-app.command(name="bundle")(bundle)
-app.command(name="doctor")(doctor)
+# Help cuts the first sentence of a longer docstring where a line ends.
+app.command(name="export", short_help="Lower MODEL to Core ML and write a .pte.")(export)
+app.command(name="run", short_help="Run MODEL here: what came out, and how long it took.")(
+    run_model
+)
+app.command(name="inspect", short_help="Show what MODEL holds, without running it.")(inspect)
+app.command(name="compare", short_help="Say how far MODEL is from eager in fp32, by operation.")(
+    compare
+)
+app.command(name="profile", short_help="Run MODEL here and say which operations take how long.")(
+    profile
+)
+app.command(name="plan", short_help="Estimate which of Apple's compute units run which op.")(plan)
+app.command(name="report", short_help="Write one page about MODEL: times, precision, a plan.")(
+    report
+)
+app.command(name="inspector", short_help="Print what an ETDump says of each operation.")(inspector)
+app.command(name="targets", short_help="List the systems a model can be lowered for.")(targets)
+app.command(name="export-llm", short_help="Lower a language model to Core ML and write a .pte.")(
+    export_llm
+)
+app.command(name="generate", short_help="Write text with a .pte that export-llm wrote.")(generate)
+app.command(name="extract", short_help="Write the Core ML models of a .pte, for Xcode's tools.")(
+    extract
+)
+app.command(name="wrap", short_help="Make a .pte of an existing Core ML model.")(wrap)
+app.command(name="bundle", short_help="Put test cases and a .pte into one file, and check them.")(
+    bundle
+)
+app.command(name="doctor", short_help="Say what is missing or broken here, and what mends it.")(
+    doctor
+)
 app.add_typer(app_commands)
 
 

@@ -14,6 +14,10 @@ commands = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-commands.command(name="new")(new)
-commands.command(name="check")(check)
-commands.command(name="frameworks")(frameworks)
+commands.command(name="new", short_help="Write an Xcode project that runs a .pte.")(new)
+commands.command(name="check", short_help="Write a Swift package that checks a .pte on a device.")(
+    check
+)
+commands.command(
+    name="frameworks", short_help="Say how to build ExecuTorch's frameworks from source."
+)(frameworks)
