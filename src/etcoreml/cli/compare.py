@@ -94,7 +94,7 @@ def compare(
         if not compare_device(Path(model), device_report, min_snr, json):
             raise typer.Exit(CompareError.exit_code)
         return
-    refuse_bundle(model, "compare")
+    refuse_bundle(model, "compare", or_core_ml=False)
     is_pte = Path(model).suffix == ".pte"
     if is_pte:
         if etrecord is None:

@@ -50,12 +50,13 @@ def check_any_model(model: str, verb: str) -> None:
         check_model(model, also=f"a .pte, {', '.join(CORE_ML)}, ")
 
 
-def refuse_bundle(model: str | Path, verb: str) -> None:
+def refuse_bundle(model: str | Path, verb: str, *, or_core_ml: bool = True) -> None:
     """Refuse ExecuTorch's bundled programs, which `etcoreml bundle` alone opens.
 
     Args:
         model: What was given.
         verb: What is to be done with it, for the error.
+        or_core_ml: Whether a Core ML model would do as well as a .pte.
 
     Raises:
         UsageError: It is one.
@@ -64,7 +65,7 @@ def refuse_bundle(model: str | Path, verb: str) -> None:
         raise UsageError(
             f"cannot {verb} '{model}'",
             found="a bundled program, which holds test cases beside a program",
-            expected=f"the .pte it was made of, or a {CORE_ML[0]}",
+            expected=f"the .pte it was made of{f', or a {CORE_ML[0]}' if or_core_ml else ''}",
             hint=f"`etcoreml bundle {shlex.quote(str(model))}` checks its cases.",
         )
 
@@ -75,7 +76,7 @@ def check_pte(model: Path) -> None:
     Raises:
         UsageError: There is none, or it is something else.
     """
-    refuse_bundle(model, "read")
+    refuse_bundle(model, "read", or_core_ml=False)
     if model.suffix != ".pte":
         raise UsageError(
             f"'{model}' is no .pte",
