@@ -32,6 +32,15 @@ def scaled(number: int, unit: str) -> str:
     return f"{value:.3g} {_PREFIXES[exponent]}{unit}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number of things, in English: the plural takes an s.
+
+    >>> counted(1, "input"), counted(0, "case"), counted(2, "more row")
+    ('1 input', '0 cases', '2 more rows')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def percent(part: int, whole: int) -> str:
     """Return a share; of nothing, everything.
 

@@ -170,7 +170,7 @@ def _cases(
         for i, paths in enumerate(groups)
     ]
     if not expected:
-        with render.stage(f"Running {model.name} for {len(calls)} cases"):
+        with render.stage(f"Running {model.name} for {render.counted(len(calls), 'case')}"):
             return [expect(program, method, each) for each in calls]
     results = _grouped(expected, len(info.outputs), "--expected")
     if len(results) != len(calls):

@@ -92,10 +92,11 @@ def executor_runner(
     values = method_inputs(program, model_path, name, files, seed=seed)
     with render.stage(f"Compiling {model_path.name}"):
         program.load(name)
-    with render.stage(f"Running it {iterations} times", still=True):
+    with render.stage(f"Running it {render.counted(iterations, 'time')}", still=True):
         outputs, times_ms = timed(lambda: program.run(name, values), 0, iterations)
+    counts = (render.counted(len(values), "input"), render.counted(len(outputs), "output"))
     facts = [
-        ("method", f"{name}(), {len(values)} inputs, {len(outputs)} outputs"),
+        ("method", f"{name}(), {', '.join(counts)}"),
         ("ran on", where()),
         ("first run", f"{times_ms[0]:.3f} ms"),
         ("fastest run", f"{min(times_ms):.3f} ms of {iterations}"),

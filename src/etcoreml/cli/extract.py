@@ -54,7 +54,7 @@ def extract(
         from etcoreml.runtime.pte import read_pte
     with naming(model):
         models = embedded_models(read_pte(model))
-    with render.stage(f"Writing {len(models)} model{'s' if len(models) > 1 else ''}"):
+    with render.stage(f"Writing {render.counted(len(models), 'model')}"):
         index = write_models(models, output, force=force)
     document = _document(model, output, models)
     if json:

@@ -208,7 +208,7 @@ def _leaving(leaves: Sequence[dict[str, Any]], limit: int | None) -> list[str]:
         ]
         lines += [f"    {key:<5} {text}" for key, text in told if text]
     if limit is not None and len(leaves) > limit:
-        lines.append(f"  and {len(leaves) - limit} more; --limit prints them")
+        lines.append(f"  and {len(leaves) - limit} more; a higher --limit prints more")
     return lines
 
 

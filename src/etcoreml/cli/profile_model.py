@@ -61,7 +61,7 @@ def profile_model(
     traced.bind(
         read_values(files, features, 0.0, 255.0) if files else random_values(features, seed)
     )
-    with render.stage(f"Running it {warmup + iterations} times", still=True):
+    with render.stage(f"Running it {render.counted(warmup + iterations, 'time')}", still=True):
         for _ in range(warmup):
             traced.run(time.perf_counter_ns)
         runs = [traced.run(time.perf_counter_ns) for _ in range(iterations)]

@@ -68,7 +68,7 @@ def profile_program(
         seconds: dict[str, float] = {}
         with render.stage(f"Compiling {pte.name}", seconds, "load_s"):
             program.load(method)
-        with render.stage(f"Running it {warmup + iterations} times", still=True):
+        with render.stage(f"Running it {render.counted(warmup + iterations, 'time')}", still=True):
             for _ in range(warmup + iterations):
                 program.run(method, values)
         dump = folder / "etdump.etdp"

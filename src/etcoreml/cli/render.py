@@ -16,6 +16,7 @@ from typing import Any
 import typer
 
 from etcoreml.errors import EtCoreMLError
+from etcoreml.units import counted as counted
 from etcoreml.units import megabytes as megabytes
 
 # Columns of a table that is not printed to a terminal: nothing is wrapped or cut.
@@ -90,7 +91,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
 def print_left_out(rows: int, limit: int | None) -> None:
     """Say how many rows of a table a limit left out, if any."""
     if limit is not None and rows > limit:
-        print_note(f"{rows - limit} more rows; --limit prints them")
+        print_note(f"{counted(rows - limit, 'more row')}; a higher --limit prints more")
 
 
 def print_facts(facts: Sequence[tuple[str, object]]) -> None:

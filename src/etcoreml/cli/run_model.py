@@ -83,7 +83,7 @@ def run_model(
             threads=threads,
         )
     state = model.make_state() if signature.states else None
-    with render.stage(f"Running it {warmup + iterations} times", still=True):
+    with render.stage(f"Running it {render.counted(warmup + iterations, 'time')}", still=True):
         first = [model.predict(values, state) for _ in range(steps or 1)] if state else []
         last, times_ms = timed(lambda: model.predict(values, state), warmup, iterations)
     where = (

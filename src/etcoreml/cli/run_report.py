@@ -68,7 +68,7 @@ def report(result: Result, as_json: bool) -> None:
         typer.echo(f"\n{title}")
     facts = [(name, _sentence(each)) for name, each in summaries.items() if "shape" not in each]
     spread = (
-        f"median {latency['median']:.3f} ms of {len(result.times_ms)} runs, "
+        f"median {latency['median']:.3f} ms of {render.counted(len(result.times_ms), 'run')}, "
         f"quartiles {latency['first_quartile']:.3f} to {latency['third_quartile']:.3f}, "
         f"range {latency['min']:.3f} to {latency['max']:.3f}"
     )
