@@ -40,6 +40,8 @@ FUNCTIONS: dict[str, Callable[[Tensor, torch.dtype], Any]] = {
     "log_softmax": lambda x, _: x.log_softmax(1, dtype=torch.float32),
     "norm": lambda x, _: x.float().norm(dim=1) + x[:, 0],
     "where": lambda x, to: torch.where(x != 0, torch.zeros_like(x, dtype=to), 2.5),
+    "not": lambda x, to: (~torch.zeros(2, 4, dtype=torch.bool)).to(to) * x,
+    "not and": lambda x, _: ~torch.ones(x.shape, dtype=torch.bool) | (x != 0),
     "masked_fill": lambda x, _: torch.zeros_like(x, dtype=torch.float32).masked_fill(
         x != 0, INFINITE
     ),
@@ -71,3 +73,4 @@ def test_results(name: str, target: str) -> None:
     method = Runtime.get().load_program(program).load_method("forward")
     found = [each.clone() for each in method.execute(list(inputs))]
     torch.testing.assert_close(found, results(*inputs), rtol=1e-6, atol=1e-6)
+    assert not [each for each in partitioner.report.left_out if "not convert" in each.reason]

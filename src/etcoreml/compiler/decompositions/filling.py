@@ -30,6 +30,27 @@ def full(size: list[int], fill_value: Any, dtype: None = None, **_: object) -> T
     return torch.full(size, fill_value, dtype=dtype)
 
 
+def _gives_truth(node: Node) -> bool:
+    return bool(node.meta["val"].dtype == torch.bool)
+
+
+def _full_of_truth(fill: Any) -> Callable[..., Tensor]:
+    """Return how to fill a tensor with a truth value, or the one given: integers are compared."""
+
+    def filled(size: list[int], fill_value: Any = fill, **_: object) -> Tensor:
+        return torch.full(size, int(bool(fill_value)), dtype=torch.int32) != 0
+
+    return filled
+
+
+for _name, _fill in (("full", None), ("ones", 1), ("zeros", 0)):
+    decomposes(
+        f"aten.{_name}.default",
+        why="coremltools 9.0 makes numbers of truth values",
+        applies=_gives_truth,
+    )(_full_of_truth(_fill))
+
+
 def _like(fill: Any) -> Callable[..., Tensor]:
     """Return how to fill a tensor of the shape of another, with a number or the one given."""
 
