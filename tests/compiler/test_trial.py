@@ -169,3 +169,14 @@ def test_only_what_varies_is_exported(monkeypatch: pytest.MonkeyPatch) -> None:
         (node,) = (each for each in _calls(program) if "cumsum" in str(each.target))
         trial._alone(node, ())
         assert len(exported) == expected
+
+
+def test_orders_of_dimensions_are_not_tried() -> None:
+    """A partition takes and gives tensors in any order, see tests/pipeline/test_memory_formats."""
+    x = torch.randn(1, 2, 4, 4).to(memory_format=torch.channels_last)
+    program = torch.export.export(
+        Call(lambda x: torch.nn.functional.interpolate(x, (9, 9), mode="bilinear")), (x,)
+    )
+    (node,) = _calls(program)
+    options = decode_options(specs(minimum_deployment_target=ct.target.iOS18))
+    assert trial.why_not_convertible(node, options, ()) is None

@@ -132,15 +132,15 @@ def _written(node: Node, fixed: Mapping[Node, Tensor], picked: Sequence[Any]) ->
     taken = []
     for each in sorted(node.all_input_nodes, key=lambda each: each not in fixed):
         copies[each] = graph.placeholder(each.name)
-        copies[each].meta["val"] = each.meta["val"]
+        copies[each].meta["val"] = each.meta["val"].contiguous()  # orders are not the op's affair
         name = copies[each].name
         kind, target = (InputKind.BUFFER, name) if each in fixed else (InputKind.USER_INPUT, None)
         persistent = True if each in fixed else None
         taken.append(InputSpec(kind, TensorArgument(name), target, persistent))
-    call = graph.call_function(
-        _target(node), *(map_arg(each, copies.__getitem__) for each in (node.args, node.kwargs))
-    )
-    call.meta["val"] = node.meta["val"]
+    arguments, options = (map_arg(each, copies.__getitem__) for each in (node.args, node.kwargs))
+    call = graph.call_function(_target(node), arguments, options)
+    given = (map_arg(each, lambda copy: copy.meta["val"]) for each in (arguments, options))
+    call.meta["val"] = _target(node)(*next(given), **next(given))
     results = [call]
     if not isinstance(call.meta["val"], Tensor):
         results = []
