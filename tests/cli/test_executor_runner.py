@@ -56,7 +56,7 @@ def test_a_plain_run_writes_nothing(
     monkeypatch.chdir(tmp_path)
     outcome = runner("--model_path", net_path, "--iterations", 3)
     assert outcome.code == 0
-    assert "forward(), 1 inputs, 1 outputs" in outcome.stdout
+    assert "forward(), 1 input, 1 output" in outcome.stdout
     assert "not run on Core ML" in outcome.stdout
     assert not list(tmp_path.iterdir())
 
