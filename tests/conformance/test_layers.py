@@ -91,6 +91,7 @@ WHOLE_PATH = {
     "deploy/test_pages.py": "the walk-through, and what is said about errors",
     "engine/test_bit_exact.py": "the rounding of fp16, op by op",
     "engine/test_fusions.py": "what OpenVINO computes in one kernel",
+    "engine/test_kernels_dot_products.py": "products of a few rows, from kernel to program",
     "engine/test_kernels_lstm.py": "LSTMs on stored weights, from kernel to program",
     "engine/test_networks.py": "networks through all translators",
     "engine/test_varying_shapes.py": "all families, with shapes that vary in part",
