@@ -22,8 +22,9 @@ from etcoreml.compiler.decompositions.expansion import expand, expansion
 from etcoreml.compiler.decompositions.narrow import CASTS, NARROW, is_filled_in_range
 from etcoreml.compiler.decompositions.ranks import lower_ranks
 from etcoreml.compiler.decompositions.registry import MAX_RANK, find, is_taken_whole
-from etcoreml.compiler.decompositions.shapes import has_varying_parts, merge_axes
+from etcoreml.compiler.decompositions.shapes import has_varying_parts
 from etcoreml.compiler.decompositions.transforms import join_complex
+from etcoreml.compiler.decompositions.transposes import merge_axes
 
 FAMILIES = (
     adaptive,

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import math
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx import Graph, Node
+from torch.fx import Node
 
-from etcoreml.compiler.decompositions.calls import call
-from etcoreml.compiler.decompositions.registry import MAX_RANK, decomposes, is_static
-from etcoreml.compiler.names import argument, op_name
+from etcoreml.compiler.decompositions.registry import decomposes, is_static
+from etcoreml.compiler.names import argument
 
 _MISSING = "coremltools 9.0 has no converter for it"
 
@@ -171,79 +168,3 @@ def split(self: Tensor, split_size: int, dim: int = 0) -> list[Tensor]:
 def unbind(self: Tensor, dim: int = 0) -> list[Tensor]:
     """Select each part."""
     return [torch.ops.aten.select.int(self, dim, index) for index in range(self.shape[dim])]
-
-
-_VIEWS = ("aten.view.default", "aten._unsafe_view.default")
-
-
-def merge_axes(graph: Graph) -> bool:
-    """Merge the axes that a transpose keeps side by side where it has more than Core ML takes.
-
-    For sizes that vary; where none does, coremltools does it.
-
-    Input graph::
-
-        view(permute(view(x, [n, 4, 2, 4, 2, 8]), [0, 1, 3, 2, 4, 5]), [4 * n, 4, 8])
-
-    Output graph::
-
-        view(clone(permute(view(x, [-1, 2, 4, 16]), [0, 2, 1, 3])), [4 * n, 4, 8])
-
-    Args:
-        graph: The graph of a functional ATen program; what is replaced stays in it, unused.
-
-    Returns:
-        Whether anything was changed.
-    """
-    changed = False
-    for split in list(graph.nodes):
-        if op_name(split) in _VIEWS and split.meta["val"].dim() > MAX_RANK:
-            changed |= _merge_axes(graph, split)
-    return changed
-
-
-def _merge_axes(graph: Graph, split: Node) -> bool:
-    source, sizes = split.all_input_nodes[0], split.meta["val"].shape
-    transpose = _only_user(split)
-    order = None if transpose is None else _order(transpose, len(sizes))
-    if transpose is None or order is None:
-        return False
-    last = transpose
-    joined = _only_user(last)
-    while joined is not None and op_name(joined) == "aten.clone.default":
-        last, joined = joined, _only_user(joined)
-    if joined is None or op_name(joined) not in _VIEWS:
-        return False
-    runs = [[order[0]]]
-    for before, axis in itertools.pairwise(order):
-        runs.append([axis]) if axis != before + 1 else runs[-1].append(axis)
-    merged = [math.prod(sizes[axis] for axis in run) for run in sorted(runs)]
-    varying = [size for size in merged if not isinstance(size, int)]
-    if len(runs) > MAX_RANK or len(varying) != 1 or joined.meta["val"].dim() > MAX_RANK:
-        return False
-    moved = [sorted(runs).index(run) for run in runs]
-    with graph.inserting_before(transpose):
-        kept: dict[str, Any] = {"memory_format": torch.contiguous_format, "origin": transpose}
-        value = call(graph, torch.ops.aten.clone.default, source, **kept)
-        shape = [size if isinstance(size, int) else -1 for size in merged]
-        value = call(graph, torch.ops.aten.view.default, value, shape, origin=transpose)
-        value = call(graph, torch.ops.aten.permute.default, value, moved, origin=transpose)
-        value = call(graph, torch.ops.aten.clone.default, value, **kept)
-    joined.replace_input_with(last, value)
-    return True
-
-
-def _order(node: Node, rank: int) -> list[int] | None:
-    """Return which axis of its operand each axis of a transpose is, or None for another node."""
-    if op_name(node) == "aten.permute.default":
-        return [axis % rank for axis in node.args[1]]
-    if op_name(node) != "aten.transpose.int":
-        return None
-    order = list(range(rank))
-    first, second = (axis % rank for axis in node.args[1:])
-    order[first], order[second] = second, first
-    return order
-
-
-def _only_user(node: Node) -> Node | None:
-    return next(iter(node.users)) if len(node.users) == 1 else None
