@@ -32,6 +32,11 @@ FUNCTIONS: dict[str, Callable[[Tensor], Any]] = {
     "adaptive_avg_pool3d": lambda x: F.adaptive_avg_pool3d(x[None, None, None], (1, 3, 2)),
     "adaptive_max_pool1d": lambda x: F.adaptive_max_pool1d(x.T.unsqueeze(0), 3),
     "adaptive_max_pool2d": lambda x: F.adaptive_max_pool2d(x[None, None], (3, 4)),
+    "pools of a batch": lambda x: [
+        pool(x.reshape(-1, 1, 2, 3), size) * 2
+        for pool in (F.adaptive_avg_pool2d, F.adaptive_max_pool2d)
+        for size in ((2, 3), (1, 3), (2, 2), (1, 1))
+    ],
     "where by a wider mask": lambda x: torch.where((x > 0).unsqueeze(1), x.unsqueeze(0), 2.0),
     "integer division": lambda x: (torch.arange(x.shape[0]) * 9973) // 7,
     "diagonals of a batch": lambda x: (x.unsqueeze(1) * x.unsqueeze(2)).diagonal(0, 1, 2) * 2,

@@ -56,6 +56,21 @@ def adaptive_avg_pool(self: Tensor, output_size: list[int]) -> Tensor:
 
 
 @decomposes(
+    "aten._adaptive_avg_pool2d.default",
+    "aten.adaptive_avg_pool2d.default",
+    why="coremltools 9.0 takes the sizes for constants, and fails where the batch varies",
+    applies=lambda node: not is_static(node) and _has_static_windows(node),
+)
+def adaptive_avg_pool2d(self: Tensor, output_size: list[int]) -> Tensor:
+    """Average equal windows, or along one dimension after the other."""
+    sizes = self.shape[-2:]
+    if any(size % parts for size, parts in zip(sizes, output_size, strict=True)):
+        return adaptive_avg_pool(self, output_size)
+    window = [size // parts for size, parts in zip(sizes, output_size, strict=True)]
+    return torch.nn.functional.avg_pool2d(self, window, window)
+
+
+@decomposes(
     "aten.adaptive_avg_pool1d.default",
     why="coremltools 9.0 takes the sizes for constants, and fails where the batch varies",
     applies=lambda node: not is_static(node) and _has_static_windows(node),
