@@ -37,6 +37,12 @@ FUNCTIONS: dict[str, Callable[[Tensor], Any]] = {
         for pool in (F.adaptive_avg_pool2d, F.adaptive_max_pool2d)
         for size in ((2, 3), (1, 3), (2, 2), (1, 1))
     ],
+    "windows of a batch": lambda x: [
+        F.fold(F.unfold(x.reshape(-1, 1, 2, 3), 2, padding=1), (2, 3), 2, padding=1),
+        F.fold(
+            F.unfold(x.reshape(-1, 1, 2, 3), (2, 1), stride=(2, 1)), (2, 3), (2, 1), stride=(2, 1)
+        ),
+    ],
     "where by a wider mask": lambda x: torch.where((x > 0).unsqueeze(1), x.unsqueeze(0), 2.0),
     "integer division": lambda x: (torch.arange(x.shape[0]) * 9973) // 7,
     "diagonals of a batch": lambda x: (x.unsqueeze(1) * x.unsqueeze(2)).diagonal(0, 1, 2) * 2,

@@ -282,15 +282,18 @@ def _shares(
 
 
 def _adds_up(node: Node) -> bool:
-    """Whether windows do not lie side by side, as those that coremltools folds."""
+    """Whether windows lie otherwise than side by side, or their batch varies."""
     kernel, gaps = argument(node, "kernel_size"), argument(node, "dilation")
     aside = list(argument(node, "stride")) == list(kernel) and set(gaps) == {1}
-    return not aside and is_static(node) and math.prod(kernel) <= LARGEST_WINDOW
+    sizes = (*node.all_input_nodes[0].meta["val"].shape[-2:], *argument(node, "output_size"))
+    fixed = all(isinstance(size, int) for size in sizes)
+    converts = aside and is_static(node)
+    return fixed and not converts and math.prod(kernel) <= LARGEST_WINDOW
 
 
 @decomposes(
     "aten.col2im.default",
-    why="coremltools 9.0 folds windows that lie side by side only",
+    why="coremltools 9.0 folds windows side by side only, and takes the batch for a constant",
     applies=_adds_up,
 )
 def col2im(
