@@ -41,8 +41,8 @@ def make_acceptable(program: ExportedProgram) -> None:
 
     Nodes that are refused, or of which ExecuTorch would fix a size, are decomposed where we can.
     Another refused one gets a twin op in our namespace, unless
-    ExecuTorch can keep it (``refused_ops``), as does one that it would fail to take apart. What is
-    bfloat16 is computed in float32.
+    ExecuTorch can keep it (``refused_ops``). What is bfloat16 is computed in float32, and numbers
+    get the dtype that PyTorch computes them in.
     Results are returned in plain tuples: ExecuTorch cannot store ``torch.return_types``. Tensors
     are stored row by row, which changes no value: neither Core ML nor most of ExecuTorch's kernels
     mix memory formats.
@@ -70,7 +70,7 @@ def make_acceptable(program: ExportedProgram) -> None:
             node.kwargs = {**node.kwargs, "memory_format": torch.contiguous_format}
             node.meta["val"] = node.meta["val"].contiguous()
             changed = True
-        if (is_refused(node) and _needs_twin(node.target)) or _divides_sizes(node):
+        if is_refused(node) and _needs_twin(node.target):
             node.target = _twin(node.target)
             changed = True
     if changed:
@@ -164,10 +164,8 @@ def _decompositions() -> dict[torch._ops.OpOverload, Any]:
 
 def _needs_rewrite(node: Node) -> bool:
     if _divides_sizes(node):
-        return False
-    if is_refused(node) or _is_complex(node) or _hides_refused(node):
         return True
-    if op_name(node) in _SIZE_DIVIDERS and find(node) is not None:
+    if is_refused(node) or _is_complex(node) or _hides_refused(node):
         return True
     return _is_spoilt(node)
 
@@ -208,33 +206,33 @@ def _is_complex(node: Node) -> bool:
     return any(isinstance(each, torch.Tensor) and each.dtype.is_complex for each in values)
 
 
-_QUANTILES = ("default", "scalar")
-_SIZE_DIVIDERS = {
-    **{f"aten.upsample_bicubic2d.{each}": False for each in ("vec", "default")},
-    **{f"aten.{name}.{each}": True for name in ("quantile", "nanquantile") for each in _QUANTILES},
-}
-"""Ops that torch takes apart into fractions of sizes, and whether ExecuTorch can keep them."""
+_SIZE_DIVIDERS = (
+    *(f"aten.upsample_bicubic2d.{each}" for each in ("vec", "default")),
+    *(
+        f"aten.{name}.{each}"
+        for name in ("quantile", "nanquantile")
+        for each in ("default", "scalar")
+    ),
+)
+"""Ops that torch takes apart into fractions of sizes."""
 
 
 def _divides_sizes(node: Node) -> bool:
     """Whether torch takes a node apart into fractions of sizes, on which ExecuTorch fails.
 
     Raises:
-        LowerError: It does, and ExecuTorch cannot keep the node whole either.
+        LowerError: It does, and we cannot rewrite the node.
     """
     if op_name(node) not in _SIZE_DIVIDERS:
-        return False
-    own = find(node)
-    if own is not None and own.function is not node.target:
         return False
     values = (each.meta.get("val") for each in node.all_input_nodes)
     if all(is_static(each.shape) for each in values if isinstance(each, torch.Tensor)):
         return False
-    if not _SIZE_DIVIDERS[op_name(node)]:
+    own = find(node)
+    if own is None or own.function is node.target:
         what = f"lowering: ExecuTorch cannot take {op_name(node)} apart where sizes vary"
-        raise LowerError(
-            what, hint="Export it with fixed sizes, or use a scale factor such as 0.5, 1.25 or 2."
-        )
+        hint = "Export it with fixed sizes, or use a scale factor such as 0.5, 1.25 or 2."
+        raise LowerError(what, hint=hint)
     return True
 
 

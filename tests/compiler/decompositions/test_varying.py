@@ -11,7 +11,6 @@ import torch.nn.functional as F  # noqa: N812 - torch's own abbreviation
 from torch import Tensor
 from torch.export import Dim
 
-from etcoreml.errors import LowerError
 from etcoreml.mil.ct import coremltools
 from tests.call import Call
 from tests.compiler.decompositions.test_narrow import check as check_static
@@ -68,17 +67,6 @@ def test_bilinear_to_a_size(align: bool) -> None:
     check(
         lambda x: F.interpolate(x, size=(12, 13), mode="bilinear", align_corners=align), IMAGES, 2
     )
-
-
-def test_a_scale_factor_that_rounds_otherwise() -> None:
-    """29 % of 100 is 28 for PyTorch: in binary, 0.29 is a little less."""
-    x, size = torch.randn(1, 2, 100, 10), Dim("size", min=50, max=200)
-    with pytest.raises(LowerError, match=r"bicubic[^$]*scale factor such as"):
-        lower(
-            Call(lambda x: F.interpolate(x, scale_factor=0.29, mode="bicubic")),
-            (x,),
-            dynamic_shapes=(({2: size},),),
-        )
 
 
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
