@@ -151,7 +151,7 @@ def test_counts_of_runs(
     outcome = cli("run", net_path, "--warmup", warmup, "--iterations", iterations)
     assert outcome.code == 0
     assert len(calls) == warmup + iterations
-    assert f"of {iterations} runs" in outcome.stdout
+    assert f"of {iterations} run{'s' if iterations > 1 else ''}" in outcome.stdout
 
 
 def test_latency_summary(cli: Cli, net_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,6 +88,7 @@ WHOLE_PATH = {
     "benchmarks/test_report.py": "the benchmark's tables and goals",
     "benchmarks/test_quantised.py": "the table of quantised networks",
     "blob/test_interop.py": "blobs against executorch's own helper",
+    "compiler/decompositions/test_varying.py": "scans, orders and resizing, of sizes that vary",
     "deploy/test_pages.py": "the walk-through, and what is said about errors",
     "engine/test_bit_exact.py": "the rounding of fp16, op by op",
     "engine/test_fusions.py": "what OpenVINO computes in one kernel",
