@@ -16,8 +16,12 @@ from torch.export import ExportedProgram, decomp_utils, default_decompositions, 
 from torch.fx import Node
 from torch.fx.traceback import NodeSource
 
+from etcoreml.imports import quiet_imports
 from etcoreml.partition.composites import hurried
 from tests.call import Call
+
+with quiet_imports():
+    from executorch.exir.backend import backend_api
 
 torch.library.define("etcoreml_test::twice", "(Tensor x) -> Tensor")
 torch.library.impl("etcoreml_test::twice", "CompositeImplicitAutograd", lambda x: x + x)
@@ -37,6 +41,8 @@ def replaced() -> bool:
         decomp_utils._collect_all_valid_cia_ops,
         exported_program._collect_all_valid_cia_ops,
         OperatorBase.py_impl,
+        exported_program._populate_param_buffer_metadata_to_new_gm,
+        backend_api.is_param,
     )
     ours = {each.__module__ == "etcoreml.partition.composites" for each in methods}
     ours |= {hasattr(NodeSource, "__deepcopy__"), gc.get_freeze_count() > 0}
@@ -156,3 +162,13 @@ def test_what_others_replace_meanwhile_stays(program: ExportedProgram) -> None:
     stays = OperatorBase.py_impl is theirs
     OperatorBase.py_impl = before
     assert stays
+
+
+def test_parameters_are_torchs() -> None:
+    program = torch.export.export(torch.nn.Linear(2, 3), (torch.randn(1, 2),))
+    expected = [backend_api.is_param(program, node) for node in program.graph.nodes]
+    kept = hurried(program)
+    found = [backend_api.is_param(program, node) for node in program.graph.nodes]
+    assert kept is not program
+    assert found == expected
+    assert sum(found) == 2

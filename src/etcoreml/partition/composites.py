@@ -8,8 +8,8 @@ takes longer than all the rest of lowering. Here the same ops get the same kerne
 
 Besides, whoever runs a program on fake tensors, some twenty times in a lowering, copies the whole
 history of every node, which grows by a ``NodeSource`` each time. Nothing changes these, so that a
-copy may be the source itself. And what exists already is not searched for garbage
-(``compiler.garbage``).
+copy may be the source itself. The tables of a program's inputs are made once, not for each input.
+And what exists already is not searched for garbage (``compiler.garbage``).
 
 ExecuTorch decomposes the program that ``transform_for_pre_decomposition`` returns, and looks into
 its own table of decompositions in between; so the shortcuts hold as long as a program does that
@@ -25,18 +25,23 @@ import contextlib
 import threading
 import weakref
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import torch
+from executorch.exir.backend import backend_api
 from torch._C import DispatchKey
 from torch._export import utils
 from torch._ops import OperatorBase
 from torch.export import ExportedProgram, decomp_utils, exported_program
+from torch.export.graph_signature import InputKind, TensorArgument
+from torch.fx import GraphModule, Node
 from torch.fx.traceback import NodeSource
 
 from etcoreml.compiler.garbage import only_new_garbage
 
 _LOCK = threading.RLock()
+_POPULATE = utils._populate_param_buffer_metadata_to_new_gm
 _users = 0
 _ends = contextlib.ExitStack()
 _py_impl = OperatorBase.py_impl
@@ -88,6 +93,8 @@ def _begin() -> None:
             for module in (decomp_utils, exported_program):
                 _replace(module, "_collect_all_valid_cia_ops", _functional_composites)
             _replace(OperatorBase, "py_impl", _quick_py_impl)
+            _replace(exported_program, _POPULATE.__name__, _quick_populate)
+            _replace(backend_api, "is_param", _quick_is_param)
             if not hasattr(NodeSource, "__deepcopy__"):
                 _replace(NodeSource, "__deepcopy__", _itself)
             _ends.enter_context(only_new_garbage())
@@ -113,6 +120,26 @@ def _restore(owner: Any, name: str, ours: object, before: object) -> None:
             delattr(owner, name)
         else:
             setattr(owner, name, before)
+
+
+def _quick_populate(metadata: dict[str, Any], module: GraphModule, signature: Any) -> None:
+    """Do as torch does, which makes both tables of a signature anew for each input."""
+    tables = SimpleNamespace(
+        inputs_to_parameters=signature.inputs_to_parameters,
+        inputs_to_buffers=signature.inputs_to_buffers,
+    )
+    _POPULATE(metadata, module, tables)
+
+
+def _quick_is_param(program: ExportedProgram, node: Node) -> bool:
+    """Whether a node is a parameter, without a table of all."""
+    return any(
+        each.arg.name == node.name
+        and each.kind is InputKind.PARAMETER
+        and isinstance(each.arg, TensorArgument)
+        and isinstance(each.target, str)
+        for each in program.graph_signature.input_specs
+    )
 
 
 def _itself(source: NodeSource, memo: Any) -> NodeSource:
