@@ -140,3 +140,19 @@ def test_triangles(target: str) -> None:
         return x[lower[0], lower[1]], x[upper[0], upper[1]] * 2, x.sum() + lower
 
     check_static(triangles, TABLES[0], target=target)
+
+
+def test_what_does_not_vary_goes_in_as_before() -> None:
+    """Torch takes a bicubic resize of fixed sizes apart; checks of a size go in with it."""
+    x = torch.randn(1, 2, 6, 5)
+    for function in (
+        lambda x: F.interpolate(x, scale_factor=2, mode="bicubic") * 2,
+        lambda x: torch.nonzero(x) + 1,
+    ):
+        partitioner = CoreMLPartitioner(
+            compile_specs=specs(minimum_deployment_target=coremltools().target.iOS18)
+        )
+        program = lower(Call(function), (x,), partitioner=partitioner)
+        method = Runtime.get().load_program(program).load_method("forward")
+        torch.testing.assert_close(method.execute([x])[0], function(x), rtol=1e-4, atol=1e-5)
+        assert not partitioner.report.left_out

@@ -141,7 +141,7 @@ def find(node: Node) -> Decomposition | None:
 def is_taken_whole(node: Node) -> bool:
     """Whether an op has a converter or a decomposition of ours: it need not come in parts."""
     name = op_name(node)
-    return name in DECOMPOSITIONS or has_converter(name)
+    return has_converter(name) or any(each.applies(node) for each in DECOMPOSITIONS.get(name, ()))
 
 
 def _is_unconverted_composite(target: object) -> bool:

@@ -69,7 +69,9 @@ def _has_no_converter(node: Node, setting: Setting) -> bool:
 
 def _makes_nothing(node: Node, setting: Setting) -> bool:
     op = overload(node)
-    return op is not None and not op._schema.returns
+    # A check of a size goes in with the size, and is left out there.
+    is_check_of_size = op_name(node) == "aten._assert_scalar.default"
+    return op is not None and not op._schema.returns and not is_check_of_size
 
 
 def _has_foreign_dtype(node: Node, setting: Setting) -> bool:
