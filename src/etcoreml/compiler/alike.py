@@ -24,6 +24,7 @@ from torch.fx.node import map_arg
 
 from etcoreml.blob import Directory, read_blob, write_blob
 from etcoreml.compiler.package import DEBUG_INFO_NAME, DebugInfo, encode_json
+from etcoreml.compiler.placeholders import held_tensors
 from etcoreml.compiler.specs import COMPILE_SPEC_KEYS
 
 _SPLIT_KEYS = frozenset(
@@ -118,15 +119,9 @@ def _described(value: Any) -> str:
 
 def _constants(program: ExportedProgram) -> dict[str, Tensor]:
     """Return the tensors behind placeholders, by the placeholder's name."""
-    signature = program.graph_signature
-    names = {
-        **signature.inputs_to_parameters,
-        **signature.inputs_to_buffers,
-        **signature.inputs_to_lifted_tensor_constants,
-    }
     found = {
         name: program.state_dict.get(target, program.constants.get(target))
-        for name, target in names.items()
+        for name, target in held_tensors(program).items()
     }
     return {name: each for name, each in found.items() if isinstance(each, Tensor)}
 

@@ -104,7 +104,9 @@ def _converted(program: ExportedProgram, options: Options) -> Iterator[tuple[Mil
     _LOGGER.info("converting %d node%s", calls, "" if calls == 1 else "s")
     _check_initial_state(program)
     names = {node.name for node in program.graph.nodes}
-    keeps_fp32 = _handles_of(program.graph, options.float32_nodes | positions(program))
+    keeps_fp32: frozenset[int] = frozenset()
+    if options.compute_precision is ct.precision.FLOAT16:
+        keeps_fp32 = _handles_of(program.graph, options.float32_nodes | positions(program))
     program = isolated(program)
     if expand(program.graph):
         program.graph.eliminate_dead_code()

@@ -14,6 +14,7 @@ import torch
 from torch.export import ExportedProgram
 
 from etcoreml.compiler.enumerated_shapes import Symbol, symbolic_inputs
+from etcoreml.compiler.placeholders import held_tensors
 from etcoreml.compiler.specs import Options
 from etcoreml.mil.ct import coremltools
 
@@ -80,12 +81,7 @@ def target_of_weights(program: ExportedProgram) -> Any:
     Args:
         program: The partition in edge dialect.
     """
-    signature = program.graph_signature
-    stored = {
-        *signature.inputs_to_parameters,
-        *signature.inputs_to_buffers,
-        *signature.inputs_to_lifted_tensor_constants,
-    }
+    stored = held_tensors(program)
     needed = target.iOS15
     for node in program.graph.nodes:
         name = str(getattr(node.target, "_op", node.target))

@@ -17,6 +17,7 @@ from torch.fx import Node
 
 from etcoreml.compiler.decompositions import CASTS
 from etcoreml.compiler.names import op_name
+from etcoreml.compiler.placeholders import constant_names
 
 
 def _names(text: str) -> frozenset[str]:
@@ -52,12 +53,7 @@ def positions(program: ExportedProgram) -> frozenset[str]:
     Args:
         program: A partition, or any program in ATen or edge dialect.
     """
-    signature = program.graph_signature
-    constants = {
-        *signature.inputs_to_parameters,
-        *signature.inputs_to_lifted_tensor_constants,
-        *(name for name in signature.inputs_to_buffers if not _is_mutated(program, name)),
-    }
+    constants = constant_names(program)
     kinds: dict[Node, _Kind] = {}
     found: set[Node] = set()
     for node in program.graph.nodes:
@@ -70,18 +66,13 @@ def positions(program: ExportedProgram) -> frozenset[str]:
     return frozenset(node.name for node in found)
 
 
-def _is_mutated(program: ExportedProgram, name: str) -> bool:
-    signature = program.graph_signature
-    return signature.inputs_to_buffers[name] in signature.buffers_to_mutate.values()
-
-
 def _base(node: Node) -> str:
     """Return the name of a node's op without namespace and overload."""
     name = op_name(node)
     return "to" if name in CASTS else name.split(".")[1] if name.count(".") > 1 else name
 
 
-def _kind(node: Node, kinds: dict[Node, _Kind], constants: set[str]) -> _Kind:
+def _kind(node: Node, kinds: dict[Node, _Kind], constants: frozenset[str]) -> _Kind:
     value = node.meta.get("val")
     if not isinstance(value, Tensor) or not value.dtype.is_floating_point:
         return _Kind.INTEGER if not isinstance(value, (list, tuple)) else _Kind.OTHER

@@ -16,6 +16,7 @@ from torch.fx import Node
 from torch.utils._python_dispatch import _disable_current_modes
 
 from etcoreml.compiler.names import op_name
+from etcoreml.compiler.placeholders import held_tensors
 from etcoreml.mil.ct import coremltools
 from etcoreml.partition.grouping import Partition
 from etcoreml.partition.node import results
@@ -99,33 +100,10 @@ TRIVIAL = frozenset(
 """Ops that compute nothing: views, casts, copies and constants."""
 
 
-def constant_names(program: ExportedProgram) -> frozenset[str]:
-    """Return the names of the placeholders that hold constants."""
-    signature = program.graph_signature
-    mutable = set(signature.buffers_to_mutate.values())
-    return frozenset(
-        {
-            *signature.inputs_to_parameters,
-            *signature.inputs_to_lifted_tensor_constants,
-            *(
-                name
-                for name, buffer in signature.inputs_to_buffers.items()
-                if buffer not in mutable
-            ),
-        }
-    )
-
-
 def wide_constants(program: ExportedProgram) -> frozenset[str]:
     """Return the names of the placeholders of int64 constants that int32 does not hold."""
-    signature = program.graph_signature
-    names = {
-        **signature.inputs_to_parameters,
-        **signature.inputs_to_buffers,
-        **signature.inputs_to_lifted_tensor_constants,
-    }
     found = set()
-    for placeholder, name in names.items():
+    for placeholder, name in held_tensors(program).items():
         value = program.state_dict.get(name, program.constants.get(name))
         if isinstance(value, torch.Tensor) and value.dtype == torch.int64 and _is_wide(value):
             found.add(placeholder)

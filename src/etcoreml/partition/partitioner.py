@@ -25,6 +25,7 @@ from etcoreml.compiler.backend import CoreMLBackend
 from etcoreml.compiler.blame import Culprit
 from etcoreml.compiler.decompositions import is_taken_whole
 from etcoreml.compiler.names import has_out_variant
+from etcoreml.compiler.placeholders import constant_names
 from etcoreml.compiler.resolution import OwnedSpecs, claim, frames
 from etcoreml.compiler.specs import ModelType, decode_options
 from etcoreml.compiler.trial import why_not_convertible
@@ -36,7 +37,7 @@ from etcoreml.partition.dialect import forget_pending_sizes, make_acceptable, re
 from etcoreml.partition.doubt import is_doubtful
 from etcoreml.partition.fixed_sizes import VaryingSizes
 from etcoreml.partition.grouping import Partition, group
-from etcoreml.partition.interface import constant_names, offences, wide_constants
+from etcoreml.partition.interface import offences, wide_constants
 from etcoreml.partition.kernels import missing_kernels
 from etcoreml.partition.newer_target import NewerTarget
 from etcoreml.partition.node import op_name, origins, results

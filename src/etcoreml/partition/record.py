@@ -13,11 +13,11 @@ from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
 from etcoreml.compiler.names import op_name
+from etcoreml.compiler.placeholders import constant_names
 from etcoreml.compiler.resolution import frames
 from etcoreml.partition.breaks import Delegate, borders, breaks, number_delegates
 from etcoreml.partition.cost import Value, cost_of, values_of
 from etcoreml.partition.hints import advice
-from etcoreml.partition.interface import constant_names
 from etcoreml.partition.kernels import is_bookkeeping, lacks_kernel
 from etcoreml.partition.report import Decision, ProgramReport, Size
 from etcoreml.partition.source import module_of, source_of

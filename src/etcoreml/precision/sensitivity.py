@@ -23,6 +23,8 @@ from torch.fx import Node
 from torch.fx.node import map_arg
 from torch.utils import _pytree as pytree
 
+from etcoreml.compiler.placeholders import held_tensors
+
 Values = dict[Node, Any]
 
 
@@ -86,13 +88,8 @@ def _run(program: ExportedProgram, inputs: tuple[Any, ...]) -> Values:
 
 
 def _given(program: ExportedProgram, inputs: tuple[Any, ...]) -> Values:
-    signature = program.graph_signature
     held: Mapping[str, Any] = {**program.state_dict, **program.constants}
-    targets = {
-        **signature.inputs_to_parameters,
-        **signature.inputs_to_buffers,
-        **signature.inputs_to_lifted_tensor_constants,
-    }
+    targets = held_tensors(program)
     rest = iter(pytree.tree_leaves(inputs))
     return {
         node: held[targets[node.name]] if node.name in targets else next(rest)
