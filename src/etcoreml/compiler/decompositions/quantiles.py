@@ -6,17 +6,15 @@ the place of a quantile among thousands would be off by whole elements.
 
 from __future__ import annotations
 
-from fractions import Fraction
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.fx import Node
 
-from etcoreml.compiler.decompositions.registry import decomposes, is_static
+from etcoreml.compiler.decompositions.registry import as_fraction, decomposes, is_static
 
 _WHY = "ExecuTorch 1.5 fails on the fractions of sizes that PyTorch takes it apart into"
-_FINEST = 10_000
-"""A quantile given as a number is taken for a fraction of a divisor up to this."""
 
 
 def _varies(node: Node) -> bool:
@@ -33,10 +31,7 @@ def quantile(
     interpolation: str = "linear",
 ) -> Tensor:
     """Interpolate between sorted neighbours; where a number is NaN, so is the quantile."""
-    rows = _rows(self, dim)
-    value = _between(rows, q, interpolation)
-    value = torch.where((rows != rows).any(-1, keepdim=True), torch.nan, value)
-    return _arranged(value, self, q, dim, keepdim)
+    return _of_rows(self, q, dim, keepdim, interpolation, torch.any)
 
 
 @decomposes("aten.nanquantile.scalar", "aten.nanquantile.default", why=_WHY, applies=_varies)
@@ -49,15 +44,22 @@ def nanquantile(
     interpolation: str = "linear",
 ) -> Tensor:
     """Interpolate between sorted neighbours that are not NaN."""
-    rows = _rows(self, dim)
+    return _of_rows(self, q, dim, keepdim, interpolation, torch.all)
+
+
+def _of_rows(
+    x: Tensor,
+    q: Tensor | float,
+    dim: int | None,
+    keepdim: bool,
+    interpolation: str,
+    spoils: Callable[..., Tensor],
+) -> Tensor:
+    """Return the quantiles along an axis, or of all; NaN where it ``spoils`` a row."""
+    rows = x.reshape(-1) if dim is None else x.movedim(dim, -1)
     value = _between(rows, q, interpolation)
-    value = torch.where((rows != rows).all(-1, keepdim=True), torch.nan, value)
-    return _arranged(value, self, q, dim, keepdim)
-
-
-def _rows(x: Tensor, dim: int | None) -> Tensor:
-    """Return x with what is sorted last."""
-    return x.reshape(-1) if dim is None else x.movedim(dim, -1)
+    value = torch.where(spoils(rows != rows, -1, keepdim=True), torch.nan, value)
+    return _arranged(value, x, q, dim, keepdim)
 
 
 def _between(rows: Tensor, q: Tensor | float, interpolation: str) -> Tensor:
@@ -70,7 +72,7 @@ def _between(rows: Tensor, q: Tensor | float, interpolation: str) -> Tensor:
         low = torch.floor(place).to(torch.int64)
         part = place - low.to(q.dtype)
     else:
-        ratio = Fraction(q).limit_denominator(_FINEST)
+        ratio = as_fraction(q)
         steps = last * ratio.numerator
         low = torch.div(steps, ratio.denominator, rounding_mode="floor")
         part = (steps - low * ratio.denominator).to(rows.dtype) / ratio.denominator

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, TypeAlias, cast
 
 import torch
@@ -45,6 +46,9 @@ LARGEST_WINDOW = 64
 
 _LONGEST = 512
 """What compares each element with each is rewritten up to this length."""
+
+_FINEST = 10_000
+"""Numbers are taken for fractions of divisors up to this."""
 
 ORIGINS = "etcoreml_origins"
 """Key of a node's ``meta``: the ops whose decompositions it came from."""
@@ -90,6 +94,11 @@ def is_bounded(node: Node) -> bool:
 def largest_size(x: torch.Tensor, dim: int) -> int | None:
     """Return the most elements a dimension can have, or None where no bound is known."""
     return size_bounds(x, dim)[1]
+
+
+def as_fraction(number: float) -> Fraction:
+    """Return the fraction of small integers that a quantile or scale factor stands for."""
+    return Fraction(number).limit_denominator(_FINEST)
 
 
 def has_integers(node: Node) -> bool:

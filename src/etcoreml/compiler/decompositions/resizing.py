@@ -7,7 +7,7 @@ whole pixels.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -16,15 +16,17 @@ import torch
 from torch import Tensor
 from torch.fx import Node
 
-from etcoreml.compiler.decompositions.registry import decomposes, is_static, size_bounds
+from etcoreml.compiler.decompositions.registry import (
+    as_fraction,
+    decomposes,
+    is_static,
+    size_bounds,
+)
 from etcoreml.compiler.names import argument, op_name
 
 _WHY = "coremltools 9.0 and ExecuTorch 1.5 take fractions of the sizes for constants"
 _CUBIC = -0.75
 """The coefficient of PyTorch's cubic convolution (Keys, 1981)."""
-
-_FINEST = 10_000
-"""Scale factors are taken for fractions of divisors up to this."""
 
 _LARGEST = 1 << 14
 """Where a size has no bound, scale factors have to give the right sizes up to this."""
@@ -58,15 +60,11 @@ def _can_be_computed(node: Node) -> bool:
 
 def _rounds_alike(x: Tensor, axis: int, factor: float) -> bool:
     low, high = size_bounds(x, axis)
-    ratio = _ratio(factor)
+    ratio = as_fraction(factor)
     sizes = range(low, min(high or _LARGEST, _LARGEST) + 1)
     return ratio > 0 and all(
         size * ratio.numerator // ratio.denominator == math.floor(size * factor) for size in sizes
     )
-
-
-def _ratio(factor: float) -> Fraction:
-    return Fraction(factor).limit_denominator(_FINEST)
 
 
 def _lines(x: Tensor, size: Sequence[Any] | None, factors: Sequence[float] | None) -> list[_Line]:
@@ -74,7 +72,7 @@ def _lines(x: Tensor, size: Sequence[Any] | None, factors: Sequence[float] | Non
         return [_Line(each, None) for each in size]
     lines = []
     for axis, factor in zip((2, 3), factors or (), strict=True):
-        ratio = _ratio(factor)
+        ratio = as_fraction(factor)
         made = x.shape[axis] * ratio.numerator // ratio.denominator
         lines.append(_Line(made, 1 / ratio))
     return lines
@@ -124,40 +122,27 @@ def _cubic(t: Tensor) -> tuple[Tensor, ...]:
     return far(t + 1), near(t), near(1 - t), far(2 - t)
 
 
-def _resized(
-    x: Tensor,
-    size: Sequence[Any] | None,
-    align_corners: bool,
-    factors: Sequence[float] | None,
-    cubic: bool,
-) -> Tensor:
-    for axis, line in zip((2, 3), _lines(x, size, factors), strict=True):
-        x = _taken(x, axis, line, align_corners, cubic)
-    return x
-
-
-@decomposes("aten.upsample_bicubic2d.vec", why=_WHY, applies=_can_be_computed)
-def bicubic(
-    input: Tensor,
-    output_size: Sequence[Any] | None,
-    align_corners: bool,
-    scale_factors: Sequence[float] | None,
-) -> Tensor:
-    """Weigh four rows, then four columns."""
-    return _resized(input, output_size, align_corners, scale_factors, True)
-
-
 def _has_a_size(node: Node) -> bool:
     """Whether a size is given: coremltools converts scale factors itself."""
     return _scale_factors(node) is None and _can_be_computed(node)
 
 
-@decomposes("aten.upsample_bilinear2d.vec", why=_WHY, applies=_has_a_size)
-def bilinear(
-    input: Tensor,
-    output_size: Sequence[Any] | None,
-    align_corners: bool,
-    scale_factors: Sequence[float] | None,
-) -> Tensor:
-    """Weigh two rows, then two columns."""
-    return _resized(input, output_size, align_corners, scale_factors, False)
+def _resizing(cubic: bool) -> Callable[..., Tensor]:
+    """Return how to weigh four rows, then four columns, or two."""
+
+    def resized(
+        input: Tensor,
+        output_size: Sequence[Any] | None,
+        align_corners: bool,
+        scale_factors: Sequence[float] | None,
+    ) -> Tensor:
+        x = input
+        for axis, line in zip((2, 3), _lines(x, output_size, scale_factors), strict=True):
+            x = _taken(x, axis, line, align_corners, cubic)
+        return x
+
+    return resized
+
+
+decomposes("aten.upsample_bicubic2d.vec", why=_WHY, applies=_can_be_computed)(_resizing(True))
+decomposes("aten.upsample_bilinear2d.vec", why=_WHY, applies=_has_a_size)(_resizing(False))

@@ -196,57 +196,27 @@ def _is_static_plane(node: Node) -> bool:
     return all(isinstance(size, int) for size in node.all_input_nodes[0].meta["val"].shape[-2:])
 
 
-@decomposes(
-    "aten._upsample_bilinear2d_aa.vec",
-    "aten._upsample_bilinear2d_aa.default",
-    why="coremltools 9.0 ignores antialias",
-    applies=_is_static_plane,
-)
-def upsample_bilinear2d_aa(
-    self: Tensor,
-    output_size: list[int] | None,
-    align_corners: bool,
-    scales_h: list[float] | float | None = None,
-    scales_w: float | None = None,
-) -> Tensor:
-    """Multiply with a matrix of triangles for the rows, and one for the columns."""
-    return _antialiased(self, output_size, align_corners, scales_h, scales_w, _triangle)
+def _antialiased(weigh: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
+    """Return how to multiply with a matrix of weights for the rows, and one for the columns."""
 
+    def resized(
+        self: Tensor,
+        output_size: list[int] | None,
+        align_corners: bool,
+        scales_h: list[float] | float | None = None,
+        scales_w: float | None = None,
+    ) -> Tensor:
+        scales = list(scales_h) if isinstance(scales_h, (list, tuple)) else [scales_h, scales_w]
+        sizes = self.shape[-2:]
+        if output_size is None:
+            output_size = [int(size * scale) for size, scale in zip(sizes, scales, strict=True)]
+        rows, columns = (
+            _shares(size, out, scale, align_corners, self.dtype, weigh)
+            for size, out, scale in zip(sizes, output_size, scales, strict=True)
+        )
+        return torch.matmul(torch.matmul(rows, self), columns.transpose(0, 1))
 
-@decomposes(
-    "aten._upsample_bicubic2d_aa.vec",
-    "aten._upsample_bicubic2d_aa.default",
-    why="ExecuTorch's edge dialect has no _upsample_bicubic2d_aa",
-    applies=_is_static_plane,
-)
-def upsample_bicubic2d_aa(
-    self: Tensor,
-    output_size: list[int] | None,
-    align_corners: bool,
-    scales_h: list[float] | float | None = None,
-    scales_w: float | None = None,
-) -> Tensor:
-    """Multiply with a matrix of cubic weights for the rows, and one for the columns."""
-    return _antialiased(self, output_size, align_corners, scales_h, scales_w, _cubic)
-
-
-def _antialiased(
-    x: Tensor,
-    output_size: list[int] | None,
-    align_corners: bool,
-    scales_h: list[float] | float | None,
-    scales_w: float | None,
-    weigh: Callable[[Tensor], Tensor],
-) -> Tensor:
-    scales = list(scales_h) if isinstance(scales_h, (list, tuple)) else [scales_h, scales_w]
-    sizes = x.shape[-2:]
-    if output_size is None:
-        output_size = [int(size * scale) for size, scale in zip(sizes, scales, strict=True)]
-    rows, columns = (
-        _shares(size, out, scale, align_corners, x.dtype, weigh)
-        for size, out, scale in zip(sizes, output_size, scales, strict=True)
-    )
-    return torch.matmul(torch.matmul(rows, x), columns.transpose(0, 1))
+    return resized
 
 
 def _triangle(gap: Tensor) -> Tensor:
@@ -258,6 +228,14 @@ def _cubic(gap: Tensor) -> Tensor:
     near = (1.5 * gap - 2.5) * gap * gap + 1
     far = ((-0.5 * gap + 2.5) * gap - 4) * gap + 2
     return torch.where(gap < 1, near, torch.where(gap < 2, far, 0.0))
+
+
+for _name, _weigh, _why in (
+    ("bilinear", _triangle, "coremltools 9.0 ignores antialias"),
+    ("bicubic", _cubic, "ExecuTorch's edge dialect has no _upsample_bicubic2d_aa"),
+):
+    _names = tuple(f"aten._upsample_{_name}2d_aa.{each}" for each in ("vec", "default"))
+    decomposes(*_names, why=_why, applies=_is_static_plane)(_antialiased(_weigh))
 
 
 def _shares(
