@@ -63,37 +63,24 @@ def main(
 
 
 # Help cuts the first sentence of a longer docstring where a line ends.
-app.command(name="export", short_help="Lower MODEL to Core ML and write a .pte.")(export)
-app.command(name="run", short_help="Run MODEL here: what came out, and how long it took.")(
-    run_model
-)
-app.command(name="inspect", short_help="Show what MODEL holds, without running it.")(inspect)
-app.command(name="compare", short_help="Say how far MODEL is from eager in fp32, by operation.")(
-    compare
-)
-app.command(name="profile", short_help="Run MODEL here and say which operations take how long.")(
-    profile
-)
-app.command(name="plan", short_help="Estimate which of Apple's compute units run which op.")(plan)
-app.command(name="report", short_help="Write one page about MODEL: times, precision, a plan.")(
-    report
-)
-app.command(name="inspector", short_help="Print what an ETDump says of each operation.")(inspector)
-app.command(name="targets", short_help="List the systems a model can be lowered for.")(targets)
-app.command(name="export-llm", short_help="Lower a language model to Core ML and write a .pte.")(
-    export_llm
-)
-app.command(name="generate", short_help="Write text with a .pte that export-llm wrote.")(generate)
-app.command(name="extract", short_help="Write the Core ML models of a .pte, for Xcode's tools.")(
-    extract
-)
-app.command(name="wrap", short_help="Make a .pte of an existing Core ML model.")(wrap)
-app.command(name="bundle", short_help="Put test cases and a .pte into one file, and check them.")(
-    bundle
-)
-app.command(name="doctor", short_help="Say what is missing or broken here, and what mends it.")(
-    doctor
-)
+for _name, _command, _summary in (
+    ("export", export, "Lower MODEL to Core ML and write a .pte."),
+    ("run", run_model, "Run MODEL here: what came out, and how long it took."),
+    ("inspect", inspect, "Show what MODEL holds, without running it."),
+    ("compare", compare, "Say how far MODEL is from eager in fp32, by operation."),
+    ("profile", profile, "Run MODEL here and say which operations take how long."),
+    ("plan", plan, "Estimate which of Apple's compute units run which op."),
+    ("report", report, "Write one page about MODEL: times, precision, a plan."),
+    ("inspector", inspector, "Print what an ETDump says of each operation."),
+    ("targets", targets, "List the systems a model can be lowered for."),
+    ("export-llm", export_llm, "Lower a language model to Core ML and write a .pte."),
+    ("generate", generate, "Write text with a .pte that export-llm wrote."),
+    ("extract", extract, "Write the Core ML models of a .pte, for Xcode's tools."),
+    ("wrap", wrap, "Make a .pte of an existing Core ML model."),
+    ("bundle", bundle, "Put test cases and a .pte into one file, and check them."),
+    ("doctor", doctor, "Say what is missing or broken here, and what mends it."),
+):
+    app.command(name=_name, short_help=_summary)(_command)
 app.add_typer(app_commands)
 
 

@@ -7,7 +7,7 @@ from torch.fx import Node
 
 from etcoreml.compiler.decompositions import CASTS, MAX_RANK, NARROW, is_filled_in_range
 from etcoreml.compiler.torch_ops import has_converter
-from etcoreml.partition.node import is_static, op_name, operands, overload, results
+from etcoreml.partition.node import is_static, op_name, operands, results
 from etcoreml.partition.support.rule import EXECUTORCH, ISSUES, Rule, Setting
 
 # Core ML computes int64 as int32 and float64 as float32.
@@ -67,11 +67,19 @@ def _has_no_converter(node: Node, setting: Setting) -> bool:
     return not has_converter(op_name(node))
 
 
+# Not ``_assert_scalar``: a check of a size goes in with the size, and is left out there.
+_CHECKS = frozenset(
+    {
+        "aten._assert_async.msg",
+        "aten._assert_tensor_metadata.default",
+        "aten.sym_constrain_range.default",
+        "aten.sym_constrain_range_for_size.default",
+    }
+)
+
+
 def _makes_nothing(node: Node, setting: Setting) -> bool:
-    op = overload(node)
-    # A check of a size goes in with the size, and is left out there.
-    is_check_of_size = op_name(node) == "aten._assert_scalar.default"
-    return op is not None and not op._schema.returns and not is_check_of_size
+    return op_name(node) in _CHECKS
 
 
 def _has_foreign_dtype(node: Node, setting: Setting) -> bool:
